@@ -1,0 +1,1 @@
+/* empty: the spec's ffi knows these types */

@@ -1,0 +1,4 @@
+--- The headers whose functions the unit specs call, in the order they need each other.
+return {
+  "status.h", "buf.h", "log.h", "clock.h", "id.h", "json.h", "template.h", "metrics.h", "options.h",
+}
