@@ -12,10 +12,10 @@
  * never runs; otherwise it runs exactly once. */
 
 #ifdef MP_CDEF
-#define MP_PRINTF(format, first)
+#define MP_PRINTF(text, from)
 #define MP_MUST_CHECK
 #else
-#define MP_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define MP_PRINTF(text, from) __attribute__((format(printf, text, from)))
 #define MP_MUST_CHECK __attribute__((warn_unused_result))
 #endif
 

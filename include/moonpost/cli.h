@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "moonpost/options.h"
+#include "moonpost/ingest.h"
+#include "moonpost/scripts.h"
+
+/* The subcommands, and the one table of options. Each mp_cli_<command> returns the exit code. */
+
+enum mp_command {
+    MP_COMMAND_RUN = 1 << 0,
+    MP_COMMAND_CHECK = 1 << 1,
+    MP_COMMAND_TRY = 1 << 2,
+    MP_COMMAND_SEND = 1 << 3,
+    MP_COMMAND_SINK = 1 << 4,
+    MP_COMMAND_PARTNER = 1 << 5,
+    MP_COMMAND_VERSION = 1 << 6,
+    MP_COMMAND_HELP = 1 << 7,
+    MP_COMMAND_DEAD = 1 << 8
+};
+
+/* Exit codes, as documented by `moonpost help`. */
+enum mp_exit {
+    MP_EXIT_OK = 0,
+    MP_EXIT_FAILED = 1, /* the command did its work and the answer is no */
+    MP_EXIT_USAGE = 2,  /* the words on the command line */
+    MP_EXIT_REACH = 3   /* the server could not be reached, or the port not listened on */
+};
+
+struct mp_settings {
+    /* run */
+    const char *listen, *scripts, *data, *egress_allow, *ingest_token_file, *api_token_file;
+    const char *log_level;
+    bool no_auth;
+    int64_t workers, drain_ms, idempotency_window_ms;
+    struct mp_ingest_limits limits;
+    /* the client commands */
+    const char *server, *token_file;
+    bool json;
+    /* try, send */
+    const char *type, *endpoint;
+    int64_t attempt;
+    /* sink */
+    const char *fail;
+    int64_t status, delay_ms;
+    const char *body;
+};
+
+const struct mp_option *mp_cli_options(size_t *count);
+/* The command of that name, 0: none. */
+enum mp_command mp_cli_command(const char *name);
+int mp_cli_help(const char *command); /* NULL: the overview */
+int mp_cli_version(void);
+int mp_cli_check(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_try(const struct mp_settings *settings, const char **words, size_t count,
+               mp_try_builder builder);
+int mp_cli_send(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_sink(const struct mp_settings *settings);
+int mp_cli_partner(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_dead(const struct mp_settings *settings, const char **words, size_t count);

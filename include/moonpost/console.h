@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "moonpost/deliver.h"
+#include "moonpost/ingest.h"
+
+/* The JSON API under /api: partners, try, dead letters. Main loop only. */
+
+/* One partner as GET /api/partners tells it. Slices are app's, until the callback returns. */
+struct mp_partner_view {
+    const char *name;
+    const char *state;      /* "ok" "paused" "broken" */
+    const char *reason;     /* NULL: none */
+    int64_t since_ms;       /* 0: none */
+    const char *generation; /* NULL: none */
+    const char *error;      /* NULL: none */
+    uint64_t waiting;
+    uint64_t in_flight;
+};
+
+/* What the API asks app to do. */
+struct mp_api_owner {
+    void *arg;
+    struct mp_queue *queue;
+    struct mp_scripts *scripts;
+    const struct mp_directory *directory;
+    int64_t json_depth;
+    /* In order of name, those after `after` ("": from the first), at most `limit`. */
+    void (*partners)(void *arg, struct mp_str after, size_t limit,
+                     void (*each)(void *to, const struct mp_partner_view *view), void *to);
+    /* MP_ENOTFOUND: no such partner. */
+    int (*pause)(void *arg, struct mp_str partner);
+    int (*resume)(void *arg, struct mp_str partner);
+};
+
+struct mp_api;
+MP_MUST_CHECK int mp_api_new(const struct mp_api_owner *owner, struct mp_api **out);
+void mp_api_free(struct mp_api *api);
+/* An mp_call_handler: `arg` is the struct mp_api. */
+void mp_api_handle(void *arg, struct mp_call *call);
