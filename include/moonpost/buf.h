@@ -9,7 +9,8 @@
 
 /* Bytes: a borrowed slice, and a growable buffer that is given its ceiling at birth. */
 
-/* A slice of somebody else's bytes; not NUL-terminated. data may be NULL when length is 0. */
+/* A slice of somebody else's bytes; not NUL-terminated. data may be NULL when length is
+ * 0. */
 struct mp_str {
     const char *data;
     size_t length;
@@ -42,10 +43,11 @@ MP_MUST_CHECK int mp_buf_append(struct mp_buf *buf, const void *data, size_t len
 MP_MUST_CHECK int mp_buf_append_str(struct mp_buf *buf, struct mp_str str);
 MP_MUST_CHECK int mp_buf_append_text(struct mp_buf *buf, const char *text);
 MP_MUST_CHECK int mp_buf_append_char(struct mp_buf *buf, char byte);
-MP_MUST_CHECK int mp_buf_printf(struct mp_buf *buf, const char *format, ...) MP_PRINTF(2, 3);
+MP_MUST_CHECK int mp_buf_printf(struct mp_buf *buf, const char *format, ...)
+    MP_PRINTF(2, 3);
 /* Decimal digits, without printf: for the hot paths. */
 MP_MUST_CHECK int mp_buf_append_int(struct mp_buf *buf, int64_t number);
 
-/* Makes sure a NUL follows the content (not counted in length) and returns data. NULL when it
- * could not be appended. */
+/* Makes sure a NUL follows the content (not counted in length) and returns data. NULL
+ * when it could not be appended. */
 const char *mp_buf_cstr(struct mp_buf *buf);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "moonpost/options.h"
 #include "moonpost/ingest.h"
+#include "moonpost/options.h"
 #include "moonpost/scripts.h"
 
-/* The subcommands, and the one table of options. Each mp_cli_<command> returns the exit code. */
+/* The subcommands, and the one table of options. Each mp_cli_<command> returns the exit
+ * code. */
 
 enum mp_command {
     MP_COMMAND_RUN = 1 << 0,
@@ -29,7 +30,8 @@ enum mp_exit {
 
 struct mp_settings {
     /* run */
-    const char *listen, *scripts, *data, *egress_allow, *ingest_token_file, *api_token_file;
+    const char *listen, *scripts, *data, *egress_allow, *ingest_token_file,
+        *api_token_file;
     const char *log_level;
     bool no_auth;
     int64_t workers, drain_ms, idempotency_window_ms;

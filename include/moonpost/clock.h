@@ -5,9 +5,9 @@
 
 #include "moonpost/buf.h"
 
-/* Time. Wall time for due times and people, monotonic time for waits. The durations and sizes
- * that flags, the environment and scripts share: `30`, `30s`, `5m`, `2h`, `7d`, `250ms`; `1MiB`,
- * `64KiB`, `2GiB`, `1000`. */
+/* Time. Wall time for due times and people, monotonic time for waits. The durations and
+ * sizes that flags, the environment and scripts share: `30`, `30s`, `5m`, `2h`, `7d`,
+ * `250ms`; `1MiB`, `64KiB`, `2GiB`, `1000`. */
 
 int64_t mp_clock_wall_ms(void); /* since 1970-01-01 UTC */
 int64_t mp_clock_mono_ms(void);
@@ -28,5 +28,6 @@ MP_MUST_CHECK int mp_size_parse(struct mp_str text, uint64_t *out_bytes);
 void mp_time_format(int64_t wall_ms, char out[MP_TIME_BYTES]);
 /* RFC 3339, any offset, fraction optional. MP_EINVAL otherwise. */
 MP_MUST_CHECK int mp_time_parse(struct mp_str text, int64_t *out_wall_ms);
-/* RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms. MP_EINVAL otherwise. */
+/* RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms. MP_EINVAL otherwise.
+ */
 MP_MUST_CHECK int mp_http_date_parse(struct mp_str text, int64_t *out_wall_ms);

@@ -6,7 +6,8 @@
 
 /* The JSON API under /api: partners, try, dead letters. Main loop only. */
 
-/* One partner as GET /api/partners tells it. Slices are app's, until the callback returns. */
+/* One partner as GET /api/partners tells it. Slices are app's, until the callback
+ * returns. */
 struct mp_partner_view {
     const char *name;
     const char *state;      /* "ok" "paused" "broken" */
@@ -27,7 +28,8 @@ struct mp_api_owner {
     int64_t json_depth;
     /* In order of name, those after `after` ("": from the first), at most `limit`. */
     void (*partners)(void *arg, struct mp_str after, size_t limit,
-                     void (*each)(void *to, const struct mp_partner_view *view), void *to);
+                     void (*each)(void *to, const struct mp_partner_view *view),
+                     void *to);
     /* MP_ENOTFOUND: no such partner. */
     int (*pause)(void *arg, struct mp_str partner);
     int (*resume)(void *arg, struct mp_str partner);

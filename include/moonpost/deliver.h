@@ -8,10 +8,10 @@
 #include "moonpost/queue.h"
 #include "moonpost/scripts.h"
 
-/* The delivery room: takes records, makes attempts, says what became of each. W workers, each a
- * thread with its own loop, curl multis, lanes and Lua states, and one more for slow scripts; a
- * lane is on exactly one of them, so its limits are exact and nothing is locked. Every call and
- * callback here is on the main loop. */
+/* The delivery room: takes records, makes attempts, says what became of each. W workers,
+ * each a thread with its own loop, curl multis, lanes and Lua states, and one more for
+ * slow scripts; a lane is on exactly one of them, so its limits are exact and nothing is
+ * locked. Every call and callback here is on the main loop. */
 
 struct mp_deliver;
 
@@ -22,27 +22,34 @@ void mp_egress_free(struct mp_egress *egress);
 /* "127.0.0.0/8,::1/128,10.1.2.3". MP_EINVAL names the entry. */
 MP_MUST_CHECK int mp_egress_allow(struct mp_egress *egress, struct mp_str list,
                                   struct mp_error *err);
-/* `address` is a struct sockaddr. True for public addresses and those allowed. IPv4 inside IPv6
- * (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is. */
+/* `address` is a struct sockaddr. True for public addresses and those allowed. IPv4
+ * inside IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is. */
 bool mp_egress_permits(const struct mp_egress *egress, const void *address);
 
-/* Builds the request of one attempt: `required`, accepts, vars, url, body, headers, `request`,
- * host and field checks, in the contract's order. MP_OK: `request` is whole. MP_EDEAD: `verdict`
- * says what the delivery is instead (dead, skipped). MP_ESCRIPT, MP_EBUDGET: `err` says why. */
-MP_MUST_CHECK int mp_request_build(struct mp_script *script, struct mp_script_state *state,
-                                   const struct mp_context *context, struct mp_request *request,
-                                   struct mp_verdict *verdict, struct mp_error *err);
+/* Builds the request of one attempt: `required`, accepts, vars, url, body, headers,
+ * `request`, host and field checks, in the contract's order. MP_OK: `request` is whole.
+ * MP_EDEAD: `verdict` says what the delivery is instead (dead, skipped). MP_ESCRIPT,
+ * MP_EBUDGET: `err` says why. */
+MP_MUST_CHECK int mp_request_build(struct mp_script *script,
+                                   struct mp_script_state *state,
+                                   const struct mp_context *context,
+                                   struct mp_request *request, struct mp_verdict *verdict,
+                                   struct mp_error *err);
 /* An mp_try_builder. */
-void mp_request_try(struct mp_script *script, struct mp_script_state *state, struct mp_try *try_);
+void mp_request_try(struct mp_script *script, struct mp_script_state *state,
+                    struct mp_try *try_);
 
-/* The status's own verdict and `answers`, without Lua. The verdict's why names the rule. */
+/* The status's own verdict and `answers`, without Lua. The verdict's why names the rule.
+ */
 void mp_verdict_default(const struct mp_response *response, struct mp_verdict *verdict);
-bool mp_verdict_answers(const struct mp_script *script, const struct mp_response *response,
-                        struct mp_verdict *verdict);
-/* `Retry-After` in ms from now (seconds or date, at most a day); -1: none or malformed. */
+bool mp_verdict_answers(const struct mp_script *script,
+                        const struct mp_response *response, struct mp_verdict *verdict);
+/* `Retry-After` in ms from now (seconds or date, at most a day); -1: none or malformed.
+ */
 int64_t mp_retry_after(const struct mp_response *response, int64_t now_ms);
 /* The wait before attempt `attempts_made` + 1, with jitter; -1: none is left. */
-int64_t mp_backoff_ms(const struct mp_script *script, uint32_t attempts_made, double unit);
+int64_t mp_backoff_ms(const struct mp_script *script, uint32_t attempts_made,
+                      double unit);
 
 #ifndef MP_CDEF
 #include <uv.h>
@@ -59,16 +66,18 @@ struct mp_deliver_config {
     void (*on_outcomes)(void *arg, struct mp_record_list *records);
     /* A breaker opened: nothing more of this lane until then. */
     void (*on_hold)(void *arg, struct mp_str lane, int64_t until_ms);
-    /* The partner (or the authority of postback's) is to be paused; its records come back parked. */
+    /* The partner (or the authority of postback's) is to be paused; its records come back
+     * parked. */
     void (*on_pause)(void *arg, const struct mp_pause *pause);
 };
-MP_MUST_CHECK int mp_deliver_start(uv_loop_t *loop, const struct mp_deliver_config *config,
+MP_MUST_CHECK int mp_deliver_start(uv_loop_t *loop,
+                                   const struct mp_deliver_config *config,
                                    struct mp_deliver **out, struct mp_error *err);
 /* Takes the list. Records of a partner without a script, or paused, come back parked. */
 void mp_deliver_take(struct mp_deliver *deliver, struct mp_record_list *records);
-/* The generation that attempts from now on use; attempts in flight end on their own. Keeps a
- * reference of its own. NULL: none, what waits is parked. A new generation closes breakers' script
- * counts, not breakers. */
+/* The generation that attempts from now on use; attempts in flight end on their own.
+ * Keeps a reference of its own. NULL: none, what waits is parked. A new generation closes
+ * breakers' script counts, not breakers. */
 void mp_deliver_set_script(struct mp_deliver *deliver, struct mp_str partner,
                            struct mp_script *script);
 /* What waits of a partner or lane is parked until resumed; attempts in flight end. */
@@ -76,10 +85,11 @@ void mp_deliver_pause(struct mp_deliver *deliver, struct mp_str name);
 void mp_deliver_resume(struct mp_deliver *deliver, struct mp_str name);
 /* Attempts under way; an empty name: of all. */
 uint64_t mp_deliver_in_flight(const struct mp_deliver *deliver, struct mp_str partner);
-/* Begins no attempt any more, parks what waits, lets those in flight end until `deadline_ms`
- * (monotonic), then aborts and parks the rest; then `on_drained`. */
+/* Begins no attempt any more, parks what waits, lets those in flight end until
+ * `deadline_ms` (monotonic), then aborts and parks the rest; then `on_drained`. */
 void mp_deliver_drain(struct mp_deliver *deliver, int64_t deadline_ms,
                       void (*on_drained)(void *arg), void *arg);
 /* After drain. Ends the threads; the attempt log is written out first. */
-void mp_deliver_close(struct mp_deliver *deliver, void (*on_closed)(void *arg), void *arg);
+void mp_deliver_close(struct mp_deliver *deliver, void (*on_closed)(void *arg),
+                      void *arg);
 #endif

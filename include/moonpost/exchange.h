@@ -7,9 +7,9 @@
 
 #include "moonpost/buf.h"
 
-/* What passes between Moonpost and a partner in one attempt: the request, the response, and the
- * verdict, which is the third kind of failure: what became of a delivery. Each is owned by the
- * attempt and used on its thread alone. */
+/* What passes between Moonpost and a partner in one attempt: the request, the response,
+ * and the verdict, which is the third kind of failure: what became of a delivery. Each is
+ * owned by the attempt and used on its thread alone. */
 
 enum mp_verdict_kind {
     MP_VERDICT_NONE, /* the script had no opinion: the default holds */
@@ -29,8 +29,8 @@ struct mp_verdict {
 const char *mp_verdict_name(enum mp_verdict_kind kind);
 /* MP_VERDICT_NONE when it is none of the words. */
 enum mp_verdict_kind mp_verdict_of_name(struct mp_str name);
-void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind, const char *format,
-                    ...) MP_PRINTF(3, 4);
+void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind,
+                    const char *format, ...) MP_PRINTF(3, 4);
 
 /* A header field. Slices point into request->text; `shown` is the value with secrets as
  * [secret x], empty when it is the same. */
@@ -41,8 +41,8 @@ struct mp_header {
 };
 
 #define MP_REQUEST_HEADERS_MAX 100
-#define MP_REQUEST_BODY_MAX (16 * 1024 * 1024)
-#define MP_REQUEST_URL_MAX (64 * 1024)
+#define MP_REQUEST_BODY_MAX    (16 * 1024 * 1024)
+#define MP_REQUEST_URL_MAX     (64 * 1024)
 
 struct mp_request {
     char method[32];
@@ -52,7 +52,7 @@ struct mp_request {
     struct mp_header headers[MP_REQUEST_HEADERS_MAX];
     size_t header_count;
     struct mp_buf body;
-    struct mp_buf body_shown; /* as url_shown */
+    struct mp_buf body_shown;    /* as url_shown */
     struct mp_str body_borrowed; /* instead of body: the event's own bytes */
     bool has_body;
 };
@@ -68,11 +68,11 @@ struct mp_str mp_header_value(const struct mp_request *request, size_t index);
 struct mp_str mp_header_shown(const struct mp_request *request, size_t index);
 /* The first of that name, in any case; -1: none. */
 int mp_request_find_header(const struct mp_request *request, struct mp_str name);
-/* Replaces every field of that name, in any case, or adds one. `shown` may be empty: as the
- * value. MP_EINVAL: the name is no token, or the value has CR, LF, NUL or other bytes that
- * RFC 9110 section 5.5 forbids; MP_EDENIED: a field that is Moonpost's to set (Host,
- * Content-Length, Transfer-Encoding, Connection, Expect, TE, Trailer, Upgrade); MP_ELIMIT. `err`
- * names the field. */
+/* Replaces every field of that name, in any case, or adds one. `shown` may be empty: as
+ * the value. MP_EINVAL: the name is no token, or the value has CR, LF, NUL or other bytes
+ * that RFC 9110 section 5.5 forbids; MP_EDENIED: a field that is Moonpost's to set (Host,
+ * Content-Length, Transfer-Encoding, Connection, Expect, TE, Trailer, Upgrade);
+ * MP_ELIMIT. `err` names the field. */
 MP_MUST_CHECK int mp_request_set_header(struct mp_request *request, struct mp_str name,
                                         struct mp_str value, struct mp_str shown,
                                         struct mp_error *err);
@@ -82,10 +82,10 @@ void mp_request_remove_header(struct mp_request *request, struct mp_str name);
 
 /* An answer, or what there was instead of one. Owned by the transfer; read-only. */
 struct mp_response {
-    int status;        /* 0: no answer */
-    const char *error; /* static, when status is 0: "timeout", "dns_error", "connection_refused",
-                          "connection_reset", "network_unreachable", "tls_error",
-                          "blocked_address", "network_error" */
+    int status;            /* 0: no answer */
+    const char *error;     /* static, when status is 0: "timeout", "dns_error",
+                              "connection_refused",     "connection_reset", "network_unreachable",
+                              "tls_error",     "blocked_address", "network_error" */
     struct mp_str headers; /* the field lines as they came, CRLF between */
     struct mp_str body;    /* the first 64 KiB */
     bool truncated;

@@ -9,17 +9,17 @@
 
 /* Ids of deliveries (RFC 9562), and the digest that names generations and keys. */
 
-#define MP_ID_BYTES 37 /* 36 characters and a NUL */
+#define MP_ID_BYTES     37 /* 36 characters and a NUL */
 #define MP_SHA256_BYTES 32
 
-/* UUIDv7 of this moment, lower case. Ids made on one thread sort in the order they were made.
- * Any thread. */
+/* UUIDv7 of this moment, lower case. Ids made on one thread sort in the order they were
+ * made. Any thread. */
 void mp_id_new(char out[MP_ID_BYTES]);
 
-/* UUIDv8 from SHA-256 over (key, partner, index, event), each with its length before it: every
- * node computes the same. */
-void mp_id_of_key(struct mp_str key, struct mp_str partner, uint64_t index, struct mp_str event,
-                  char out[MP_ID_BYTES]);
+/* UUIDv8 from SHA-256 over (key, partner, index, event), each with its length before it:
+ * every node computes the same. */
+void mp_id_of_key(struct mp_str key, struct mp_str partner, uint64_t index,
+                  struct mp_str event, char out[MP_ID_BYTES]);
 
 void mp_sha256(struct mp_str data, uint8_t out[MP_SHA256_BYTES]);
 /* Of several pieces, one after another. */

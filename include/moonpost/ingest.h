@@ -7,8 +7,8 @@
 
 #include "moonpost/queue.h"
 
-/* The HTTP server (RFC 9112, strict) on the main loop, and the routes by which events come in. A
- * 202 leaves only after the queue has every record of the request durably. */
+/* The HTTP server (RFC 9112, strict) on the main loop, and the routes by which events
+ * come in. A 202 leaves only after the queue has every record of the request durably. */
 
 struct mp_ingest;
 struct mp_call; /* one request and its response; the server's until it is answered */
@@ -30,7 +30,8 @@ typedef void (*mp_call_handler)(void *arg, struct mp_call *call);
 struct mp_ingest_config {
     const char *listen; /* "127.0.0.1:4000", "[::1]:0" */
     struct mp_ingest_limits limits;
-    /* Bearer tokens: one a line in a file, several valid at once, compared in constant time. */
+    /* Bearer tokens: one a line in a file, several valid at once, compared in constant
+     * time. */
     const char *ingest_token_file; /* NULL: none wanted */
     const char *api_token_file;
     bool no_auth;
@@ -38,7 +39,7 @@ struct mp_ingest_config {
     const struct mp_directory *directory;
     struct mp_metrics *metrics;
     const char *(*not_ready)(void *arg); /* NULL: ready; else why not */
-    mp_call_handler api;                 /* every path under /api/ that the caller may use */
+    mp_call_handler api; /* every path under /api/ that the caller may use */
     void *arg;
 };
 /* Off loopback without ingest tokens: MP_EDENIED unless no_auth. */
@@ -46,7 +47,8 @@ MP_MUST_CHECK int mp_ingest_start(uv_loop_t *loop, const struct mp_ingest_config
                                   struct mp_ingest **out, struct mp_error *err);
 /* Where it listens, with the real port: "127.0.0.1:4000". */
 const char *mp_ingest_address(const struct mp_ingest *ingest);
-/* Stops accepting and reading; answers what is under way, closes idle connections, then ends. */
+/* Stops accepting and reading; answers what is under way, closes idle connections, then
+ * ends. */
 void mp_ingest_close(struct mp_ingest *ingest, void (*on_closed)(void *arg), void *arg);
 #endif
 
@@ -58,12 +60,12 @@ struct mp_str mp_call_header(const struct mp_call *call, const char *name);
 /* A query parameter, percent-decoded. False: absent. */
 bool mp_call_query(const struct mp_call *call, const char *name, struct mp_buf *out);
 
-/* Answers. `type` is the media type, `headers` further field lines each ended by CRLF or NULL. The
- * body is copied. The call must not be used after. */
-void mp_call_respond(struct mp_call *call, int status, const char *type, const char *headers,
-                     struct mp_str body);
+/* Answers. `type` is the media type, `headers` further field lines each ended by CRLF or
+ * NULL. The body is copied. The call must not be used after. */
+void mp_call_respond(struct mp_call *call, int status, const char *type,
+                     const char *headers, struct mp_str body);
 /* RFC 9457: {"type","title","status","detail"}. `slug` is stable: "unknown-partner". */
-void mp_call_problem(struct mp_call *call, int status, const char *slug, const char *format, ...)
-    MP_PRINTF(4, 5);
+void mp_call_problem(struct mp_call *call, int status, const char *slug,
+                     const char *format, ...) MP_PRINTF(4, 5);
 /* 405 with Allow. */
 void mp_call_not_allowed(struct mp_call *call, const char *allow);

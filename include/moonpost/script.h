@@ -9,17 +9,17 @@
 #include "moonpost/record.h"
 #include "moonpost/template.h"
 
-/* One loaded version of a partner's script, as C reads it. What has no function in it is all
- * here and never enters Lua again. Immutable once made, so any thread may read it. */
+/* One loaded version of a partner's script, as C reads it. What has no function in it is
+ * all here and never enters Lua again. Immutable once made, so any thread may read it. */
 
 enum mp_leaf_kind {
     MP_LEAF_NONE,
     MP_LEAF_TEXT,     /* constant text, in `text` */
     MP_LEAF_RAW,      /* a constant JSON token (number, true, false), in `text` */
     MP_LEAF_TEMPLATE, /* in `template_` */
-    MP_LEAF_VALUE,    /* one expression and nothing else: the event's value as it is; `text` is its
-                         name, `template_` the same as a template */
-    MP_LEAF_FUNCTION  /* `function`: a number for mp_script_call_leaf */
+    MP_LEAF_VALUE, /* one expression and nothing else: the event's value as it is; `text`
+                      is its name, `template_` the same as a template */
+    MP_LEAF_FUNCTION /* `function`: a number for mp_script_call_leaf */
 };
 struct mp_leaf {
     enum mp_leaf_kind kind;
@@ -46,7 +46,8 @@ enum mp_body_kind {
     MP_BODY_JSON,    /* `body`: a table */
     MP_BODY_FORM     /* `form` */
 };
-/* One entry of `answers`. Zero statuses, empty body, no json members: that condition is absent. */
+/* One entry of `answers`. Zero statuses, empty body, no json members: that condition is
+ * absent. */
 struct mp_answer {
     int *statuses;
     size_t status_count;
@@ -55,7 +56,7 @@ struct mp_answer {
         struct mp_str path;
         struct mp_str *values; /* raw JSON tokens; any of them */
         size_t value_count;
-    } *json;
+    } * json;
     size_t json_count;
     struct mp_verdict verdict;
 };
@@ -93,7 +94,8 @@ struct mp_script {
     double jitter;
     int64_t timeout_ms;
     int64_t concurrency;
-    struct mp_str *hosts; /* authorities as mp_authority_of writes them, the url's own included */
+    struct mp_str
+        *hosts; /* authorities as mp_authority_of writes them, the url's own included */
     size_t host_count;
     bool hosts_free; /* postback.lua */
     struct mp_str *subscribes;
@@ -110,17 +112,19 @@ struct mp_script *mp_script_ref(struct mp_script *script);
 void mp_script_unref(struct mp_script *script);
 
 /* Loads, checks wholly and compiles one script. On failure `err` reads
- * "scripts/acme.lua:7: <what is wrong>: <what to write instead>". `shown` is the path as errors
- * show it. Blocks for as long as the script's own code takes, at most the budget. */
-MP_MUST_CHECK int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
-                                 struct mp_script **out, struct mp_error *err);
+ * "scripts/acme.lua:7: <what is wrong>: <what to write instead>". `shown` is the path as
+ * errors show it. Blocks for as long as the script's own code takes, at most the budget.
+ */
+MP_MUST_CHECK int mp_script_load(struct mp_str name, struct mp_str source,
+                                 const char *shown, struct mp_script **out,
+                                 struct mp_error *err);
 
-/* A Lua state with the script loaded in it: for the calls below, on one thread at a time, whose
- * stack is MP_SCRIPT_STACK_BYTES. Holds a reference to the script. */
+/* A Lua state with the script loaded in it: for the calls below, on one thread at a time,
+ * whose stack is MP_SCRIPT_STACK_BYTES. Holds a reference to the script. */
 #define MP_SCRIPT_STACK_BYTES (64u * 1024 * 1024)
 struct mp_script_state;
-MP_MUST_CHECK int mp_script_state_new(struct mp_script *script, struct mp_script_state **out,
-                                      struct mp_error *err);
+MP_MUST_CHECK int mp_script_state_new(struct mp_script *script,
+                                      struct mp_script_state **out, struct mp_error *err);
 void mp_script_state_free(struct mp_script_state *state);
 
 /* What a hook is told of the delivery: the event and `ctx`. */
@@ -133,13 +137,18 @@ struct mp_context {
 
 /* What a function in a leaf returned. Text or a raw JSON token, in `bytes`. */
 struct mp_leaf_result {
-    enum { MP_RESULT_NONE, MP_RESULT_TEXT, MP_RESULT_JSON } kind; /* NONE: nil, leave it out */
+    enum {
+        MP_RESULT_NONE,
+        MP_RESULT_TEXT,
+        MP_RESULT_JSON
+    } kind; /* NONE: nil, leave it out */
     struct mp_buf bytes;
 };
 
-/* The calls. MP_OK; MP_ESCRIPT: it threw, or returned what the contract forbids (`err` has file,
- * line and what was wrong); MP_EBUDGET: it overran its time or memory: free the state and make
- * another. `request` is what was built so far (headers' functions), NULL otherwise. */
+/* The calls. MP_OK; MP_ESCRIPT: it threw, or returned what the contract forbids (`err`
+ * has file, line and what was wrong); MP_EBUDGET: it overran its time or memory: free the
+ * state and make another. `request` is what was built so far (headers' functions), NULL
+ * otherwise. */
 MP_MUST_CHECK int mp_script_call_leaf(struct mp_script_state *state, int function,
                                       const struct mp_context *context,
                                       const struct mp_request *request, bool as_json,
@@ -147,18 +156,21 @@ MP_MUST_CHECK int mp_script_call_leaf(struct mp_script_state *state, int functio
 MP_MUST_CHECK int mp_script_call_accepts(struct mp_script_state *state,
                                          const struct mp_context *context, bool *accepted,
                                          char why[256], struct mp_error *err);
-/* Changes `request` as the hook did. The hook may change method, url, query, headers, body. */
+/* Changes `request` as the hook did. The hook may change method, url, query, headers,
+ * body. */
 MP_MUST_CHECK int mp_script_call_request(struct mp_script_state *state,
                                          const struct mp_context *context,
-                                         struct mp_request *request, struct mp_error *err);
+                                         struct mp_request *request,
+                                         struct mp_error *err);
 MP_MUST_CHECK int mp_script_call_verdict(struct mp_script_state *state,
                                          const struct mp_context *context,
                                          const struct mp_response *response,
-                                         struct mp_verdict *verdict, struct mp_error *err);
+                                         struct mp_verdict *verdict,
+                                         struct mp_error *err);
 /* How long the last call took. */
 int64_t mp_script_state_last_us(const struct mp_script_state *state);
 
-/* The budget's watchdog: one thread for the process; call once before any state runs, and once
- * after the last. */
+/* The budget's watchdog: one thread for the process; call once before any state runs, and
+ * once after the last. */
 MP_MUST_CHECK int mp_script_watchdog_start(void);
 void mp_script_watchdog_stop(void);

@@ -6,27 +6,28 @@
 
 #include "moonpost/script.h"
 
-/* The scripts folder, kept loaded. A thread of its own (the loader) reads, checks and swaps; the
- * main loop hears of each change once it is whole. Also answers `try`, with the request builder
- * that app hands in, so that nothing here knows the delivery room. */
+/* The scripts folder, kept loaded. A thread of its own (the loader) reads, checks and
+ * swaps; the main loop hears of each change once it is whole. Also answers `try`, with
+ * the request builder that app hands in, so that nothing here knows the delivery room. */
 
 struct mp_scripts;
 
 /* One partner's news. */
 struct mp_scripts_change {
     char name[MP_PARTNER_BYTES];
-    struct mp_script *script; /* the newest usable generation, a reference for the callee; NULL:
-                                 none (broken or gone) */
-    const char *error;        /* the file as it is now does not load: file:line and why; NULL: ok */
-    bool is_gone;             /* the file is no longer there */
-    bool secrets_changed;     /* same file, a secret's value changed */
+    struct mp_script *script; /* the newest usable generation, a reference for the callee;
+                                 NULL: none (broken or gone) */
+    const char
+        *error;   /* the file as it is now does not load: file:line and why; NULL: ok */
+    bool is_gone; /* the file is no longer there */
+    bool secrets_changed; /* same file, a secret's value changed */
 };
 
 /* POST /api/try. Slices are the caller's until done. */
 struct mp_try {
     struct mp_str partner;
-    struct mp_str event;                          /* a checked JSON object */
-    struct mp_str endpoint_method, endpoint_url;  /* postback */
+    struct mp_str event;                         /* a checked JSON object */
+    struct mp_str endpoint_method, endpoint_url; /* postback */
     struct mp_str type;
     uint32_t attempt; /* from 1 */
     /* Filled by the builder: MP_OK and the request, or the reason. */
@@ -39,7 +40,8 @@ struct mp_try {
     void (*done)(struct mp_try *try_);
     void *arg;
 };
-/* Runs on the loader thread with a fresh state (NULL when the script has no functions). */
+/* Runs on the loader thread with a fresh state (NULL when the script has no functions).
+ */
 typedef void (*mp_try_builder)(struct mp_script *script, struct mp_script_state *state,
                                struct mp_try *try_);
 
@@ -53,22 +55,27 @@ struct mp_scripts_config {
     void (*on_loaded)(void *arg); /* main loop: once, after the first whole pass */
     void *arg;
 };
-/* Every file of the folder is told through on_change, then on_loaded. A missing folder is an
- * error; a broken file is not. */
-MP_MUST_CHECK int mp_scripts_start(uv_loop_t *loop, const struct mp_scripts_config *config,
+/* Every file of the folder is told through on_change, then on_loaded. A missing folder is
+ * an error; a broken file is not. */
+MP_MUST_CHECK int mp_scripts_start(uv_loop_t *loop,
+                                   const struct mp_scripts_config *config,
                                    struct mp_scripts **out, struct mp_error *err);
-/* MP_ENOTFOUND: no such partner, or no usable generation; `done` never runs then. Otherwise it
- * runs on the main loop. */
+/* MP_ENOTFOUND: no such partner, or no usable generation; `done` never runs then.
+ * Otherwise it runs on the main loop. */
 MP_MUST_CHECK int mp_scripts_try(struct mp_scripts *scripts, struct mp_try *try_);
 /* Looks at the folder again now (SIGHUP). */
 void mp_scripts_rescan(struct mp_scripts *scripts);
-void mp_scripts_close(struct mp_scripts *scripts, void (*on_closed)(void *arg), void *arg);
+void mp_scripts_close(struct mp_scripts *scripts, void (*on_closed)(void *arg),
+                      void *arg);
 
-/* `moonpost check`: loads each file (or every file of a folder), calls `each` with the error or
- * NULL. Blocks. Returns how many failed. */
-int mp_scripts_check(const char *path, void (*each)(void *arg, const char *file,
-                     struct mp_script *script, const char *error), void *arg);
-/* `moonpost try` without a server: loads the partner's file from `folder` and builds. Blocks. */
+/* `moonpost check`: loads each file (or every file of a folder), calls `each` with the
+ * error or NULL. Blocks. Returns how many failed. */
+int mp_scripts_check(const char *path,
+                     void (*each)(void *arg, const char *file, struct mp_script *script,
+                                  const char *error),
+                     void *arg);
+/* `moonpost try` without a server: loads the partner's file from `folder` and builds.
+ * Blocks. */
 MP_MUST_CHECK int mp_scripts_try_file(const char *folder, mp_try_builder builder,
                                       struct mp_try *try_, struct mp_error *err);
 #endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "moonpost/deliver.h"
+#include "moonpost/log.h"
+
+#define WORDS_MAX 4096
+
+static int run(const struct mp_settings *settings)
+{
+    enum mp_log_level level;
+    if (mp_log_level_parse(settings->log_level, &level) != MP_OK) {
+        fprintf(stderr,
+                "moonpost: --log-level takes debug, info, warn or error, not \"%s\"\n",
+                settings->log_level);
+        return MP_EXIT_USAGE;
+    }
+    mp_log_set_level(level);
+    struct mp_error err = {0};
+    int status = mp_app_run(settings, &err);
+    if (status != MP_OK) {
+        fprintf(stderr, "moonpost: %s\n",
+                err.text[0] != '\0' ? err.text : mp_status_text(status));
+        return status == MP_EINVAL || status == MP_EDENIED ? MP_EXIT_USAGE
+                                                           : MP_EXIT_REACH;
+    }
+    return MP_EXIT_OK;
+}
+
+static int dispatch(enum mp_command command, const struct mp_settings *settings,
+                    const char **words, size_t count)
+{
+    switch (command) {
+    case MP_COMMAND_RUN:
+        return run(settings);
+    case MP_COMMAND_CHECK:
+        return mp_cli_check(settings, words, count);
+    case MP_COMMAND_TRY:
+        return mp_cli_try(settings, words, count, mp_request_try);
+    case MP_COMMAND_SEND:
+        return mp_cli_send(settings, words, count);
+    case MP_COMMAND_SINK:
+        return mp_cli_sink(settings);
+    case MP_COMMAND_PARTNER:
+        return mp_cli_partner(settings, words, count);
+    case MP_COMMAND_DEAD:
+        return mp_cli_dead(settings, words, count);
+    case MP_COMMAND_VERSION:
+        return mp_cli_version();
+    case MP_COMMAND_HELP:
+        return mp_cli_help(count > 0 ? words[0] : NULL);
+    }
+    return MP_EXIT_USAGE;
+}
+
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        mp_cli_help(NULL);
+        return MP_EXIT_USAGE;
+    }
+    enum mp_command command = mp_cli_command(argv[1]);
+    if (command == 0) {
+        return mp_cli_help(argv[1]) == MP_EXIT_OK ? MP_EXIT_OK : MP_EXIT_USAGE;
+    }
+    if (asks_for_help(argc, argv)) {
+        return mp_cli_help(argv[1]);
+    }
+    size_t table_count, word_count;
+    const struct mp_option *table = mp_cli_options(&table_count);
+    static const char *words[WORDS_MAX];
+    struct mp_settings settings = {0};
+    struct mp_error err = {0};
+    if (mp_options_parse(table, table_count, command, argc - 2, argv + 2, &settings,
+                         words, WORDS_MAX, &word_count, &err) != MP_OK) {
+        fprintf(stderr, "moonpost: %s\n", err.text);
+        return MP_EXIT_USAGE;
+    }
+    return dispatch(command, &settings, words, word_count);
+}
