@@ -1,0 +1,13 @@
+std = "luajit"
+max_line_length = 110
+files["spec"] = { std = "+busted" }
+files["spec/support/cdef*"] = { max_line_length = false }
+-- What a partner script finds in reach: see scripts/README.md.
+files["scripts"] = {
+  std = "lua51",
+  read_globals = {
+    "as_sent", "base64", "basic", "bit", "by", "decimal", "get", "hashed", "hex", "hmac", "item",
+    "items", "json", "literal", "log", "md5", "num", "number", "secret", "sha1", "sha256", "text",
+    "time", "uri", "uuid", "webhook", "xml",
+  },
+}
