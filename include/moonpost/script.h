@@ -94,8 +94,7 @@ struct mp_script {
     double jitter;
     int64_t timeout_ms;
     int64_t concurrency;
-    struct mp_str
-        *hosts; /* authorities as mp_authority_of writes them, the url's own included */
+    struct mp_str *hosts; /* as mp_authority_of writes them, the url's own included */
     size_t host_count;
     bool hosts_free; /* postback.lua */
     struct mp_str *subscribes;
@@ -135,14 +134,14 @@ struct mp_context {
     int64_t now_ms;   /* wall */
 };
 
-/* What a function in a leaf returned. Text or a raw JSON token, in `bytes`. */
+/* What a function in a leaf returned. Text or a raw JSON token, in `bytes`, which the
+ * caller inits with its ceiling and frees; a call empties it first. */
+enum mp_result_kind { MP_RESULT_NONE, MP_RESULT_TEXT, MP_RESULT_JSON };
 struct mp_leaf_result {
-    enum {
-        MP_RESULT_NONE,
-        MP_RESULT_TEXT,
-        MP_RESULT_JSON
-    } kind; /* NONE: nil, leave it out */
+    enum mp_result_kind kind; /* NONE: nil, leave it out */
     struct mp_buf bytes;
+    struct mp_str shown; /* with secrets as [secret x]; empty: there are none. The state's,
+                            until its next call */
 };
 
 /* The calls. MP_OK; MP_ESCRIPT: it threw, or returned what the contract forbids (`err`
@@ -157,7 +156,8 @@ MP_MUST_CHECK int mp_script_call_accepts(struct mp_script_state *state,
                                          const struct mp_context *context, bool *accepted,
                                          char why[256], struct mp_error *err);
 /* Changes `request` as the hook did. The hook may change method, url, query, headers,
- * body. */
+ * body. Also MP_EDEAD: the method, or a field's name or value, can never be sent; `err`
+ * says which. On failure `request` may be half changed. */
 MP_MUST_CHECK int mp_script_call_request(struct mp_script_state *state,
                                          const struct mp_context *context,
                                          struct mp_request *request,
