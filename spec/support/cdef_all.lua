@@ -1,4 +1,5 @@
 --- The headers whose functions the unit specs call, in the order they need each other.
 return {
   "status.h", "buf.h", "log.h", "clock.h", "id.h", "json.h", "template.h", "metrics.h", "options.h",
+  "record.h", "exchange.h", "script.h", "queue.h", "scripts.h", "deliver.h",
 }
