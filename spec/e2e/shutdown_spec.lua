@@ -1,0 +1,70 @@
+--- SIGTERM: no new work, what is in flight ends, the rest waits for the next start.
+local support = require("spec.support")
+local eventually, http, partner, runtime = support.eventually, support.http, support.partner, support.runtime
+
+local function start(flags)
+  local is_hanging = true
+  local fake = partner.new({ handler = function() return is_hanging and { hang = true } or 200 end })
+  local rt = runtime.start({ flags = flags, scripts = {
+    acme = ('return { method = "POST", url = "%s", limits = { concurrency = 2 } }'):format(fake:url("/hook")),
+  } })
+  local ids = rt:accept("/events/acme", "[{},{},{},{},{},{},{},{},{},{}]")
+  eventually(function() return #fake.requests == 2 end, nil, "two requests in flight")
+  return rt, fake, ids, function() is_hanging = false end
+end
+
+local function wait_until_refused(rt)
+  eventually(function()
+    return not pcall(http.request, { url = rt:url("/healthz"), deadline_ms = 2000 })
+  end, nil, "a closed port")
+end
+
+local function assert_each_arrived(fake, ids)
+  for _, id in ipairs(ids) do
+    eventually(function() return fake:count(id, "id") >= 1 end, nil, "delivery " .. id)
+  end
+end
+
+describe("SIGTERM", function()
+  after_each(support.clean)
+
+  it("finishes what is in flight, leaves the rest queued, and exits 0", function()
+    local rt, fake, ids, wake = start({ "--drain", "30s" })
+    rt.child:kill("sigterm")
+    wait_until_refused(rt)
+    fake:release()
+    rt:stop()
+    assert.equal(2, #fake.requests)
+    assert.equal(2, #rt:attempts())
+    wake()
+    rt:restart()
+    assert_each_arrived(fake, ids)
+    rt:stop()
+    assert.equal(10, #fake.requests)
+  end)
+
+  it("waits no longer than --drain, and what was cut off is sent again", function()
+    local rt, fake, ids, wake = start({ "--drain", "1s" })
+    rt:stop()
+    wake()
+    rt:restart()
+    assert_each_arrived(fake, ids)
+    eventually(function() return rt:partner("acme").waiting == 0 end, nil, "an empty queue")
+    assert.equal("1", fake.requests[#fake.requests].headers["moonpost-attempt"])
+  end)
+
+  it("answers the request that is being read, and closes idle connections", function()
+    local rt = runtime.start({ scripts = { acme = 'return { url = "http://127.0.0.1:1/" }' } })
+    local idle = http.connect(rt:url("/"))
+    idle:send("GET", "/healthz")
+    assert.equal(200, idle:read().status)
+    local busy = http.raw(rt:url("/"), "POST /events/acme HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+      .. "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n")
+    assert.equal(100, busy:read().status)
+    rt.child:kill("sigterm")
+    idle:wait_closed()
+    busy:write("{}")
+    assert.equal(202, busy:read().status)
+    rt:stop()
+  end)
+end)

@@ -1,0 +1,153 @@
+--- Folders are the path of a delivery, and the #include lines show it: which room may know which.
+local function lines_of(command)
+  local pipe = assert(io.popen(command))
+  local list = {}
+  for line in pipe:lines() do
+    list[#list + 1] = line
+  end
+  pipe:close()
+  return list
+end
+
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local sources = lines_of("find src include -name '*.[ch]' | sort")
+
+-- The room of each public header.
+local header_room = {
+  status = "base", buf = "base", clock = "base", id = "base", json = "base", log = "base",
+  metrics = "base", options = "base", template = "base",
+  record = "record", exchange = "record",
+  queue = "queue",
+  script = "script", scripts = "script",
+  deliver = "deliver", ingest = "ingest", console = "console", cli = "cli",
+}
+
+local every = { base = true, record = true, queue = true, script = true, deliver = true, ingest = true,
+                console = true, cli = true }
+local arrows = {
+  base = { base = true },
+  record = { base = true, record = true },
+  queue = { base = true, record = true, queue = true },
+  script = { base = true, record = true, script = true },
+  deliver = { base = true, record = true, queue = true, script = true, deliver = true },
+  ingest = { base = true, record = true, queue = true, ingest = true },
+  console = every, cli = every, app = every,
+}
+
+-- Borders: a library's header, and the files that may see it (version.c only asks how old it is).
+local borders = {
+  { "^curl/", { "^src/deliver/curl_", "^src/deliver/transfer",
+                "^src/cli/http_client", "^src/cli/version%.c" } },
+  { "^sqlite3%.h$", { "^src/queue/embedded_sql", "^src/cli/version%.c" } },
+  { "^lua[%w]*%.h", { "^src/script/", "^src/cli/version%.c" } },
+  { "^llhttp%.h$", { "^src/ingest/", "^src/cli/sink" } },
+  { "^openssl/", { "^src/base/digest", "^src/script/" } },
+}
+
+local function room_of(path)
+  return path:match("^src/([^/]+)/") or (path:find("^src/") and "app")
+    or header_room[path:match("^include/moonpost/([^/]+)%.h$") or ""]
+end
+
+local function each_include(visit)
+  for _, path in ipairs(sources) do
+    for kind, name in read(path):gmatch('\n#%s*include%s+([<"])([^>"]+)[>"]') do
+      visit(path, name, kind == '"')
+    end
+  end
+end
+
+local function matches_any(path, patterns)
+  for _, pattern in ipairs(patterns) do
+    if path:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+describe("the house", function()
+  it("has a room for every file", function()
+    local strays = {}
+    for _, path in ipairs(sources) do
+      if not arrows[room_of(path) or ""] then
+        strays[#strays + 1] = path
+      end
+    end
+    assert.same({}, strays)
+    assert.is_true(#sources > 0)
+  end)
+
+  it("lets a room include only what stands before it on the path", function()
+    local wrong, seen = {}, 0
+    each_include(function(path, name)
+      local header = name:match("^moonpost/([^/]+)%.h$")
+      if header then
+        seen = seen + 1
+        if not (header_room[header] and arrows[room_of(path)][header_room[header]]) then
+          wrong[#wrong + 1] = path .. " includes " .. name
+        end
+      end
+    end)
+    assert.same({}, wrong)
+    assert.is_true(seen > 20)
+  end)
+
+  it("keeps a room's own headers in the room", function()
+    local wrong = {}
+    each_include(function(path, name, is_quoted)
+      if not is_quoted or name:find("^moonpost/") then
+        return
+      end
+      -- Beside it, or written with the room's own name.
+      local folder = path:match("^(.*/)")
+      local own = name:gsub("^" .. (path:match("^src/([^/]+/)") or "/"), "")
+      local file = not own:find("/") and io.open(folder .. own)
+      if file then
+        file:close()
+      else
+        wrong[#wrong + 1] = path .. " includes " .. name
+      end
+    end)
+    assert.same({}, wrong)
+  end)
+
+  it("lets a foreign library in only at its border", function()
+    local wrong = {}
+    each_include(function(path, name)
+      for _, border in ipairs(borders) do
+        if name:find(border[1]) and not matches_any(path, border[2]) then
+          wrong[#wrong + 1] = path .. " includes " .. name
+        end
+      end
+    end)
+    assert.same({}, wrong)
+  end)
+
+  it("never asks the HTTP parser to be lenient", function()
+    for _, path in ipairs(sources) do
+      assert.is_nil(read(path):find("llhttp_set_lenient", 1, true), path)
+    end
+  end)
+
+  it("ends the process only in main.c", function()
+    local wrong = {}
+    for _, path in ipairs(sources) do
+      local code = read(path):gsub("/%*.-%*/", ""):gsub('"[^"\n]*"', '""')
+      if path ~= "src/main.c" then
+        for _, word in ipairs({ "exit", "_exit", "_Exit", "quick_exit" }) do
+          if code:find("%f[%w_]" .. word .. "%s*%(") then
+            wrong[#wrong + 1] = path .. " calls " .. word
+          end
+        end
+      end
+    end
+    assert.same({}, wrong)
+  end)
+end)
