@@ -1,16 +1,8 @@
 --- The first things a newcomer does, done; and the words that lead through the house, checked.
 local uv = require("luv")
+local read = require("spec.support.files").read
 local support = require("spec.support")
 local eventually, process, runtime = support.eventually, support.process, support.runtime
-
-local function read(path)
-  local file = io.open(path)
-  local text = file and file:read("*a")
-  if file then
-    file:close()
-  end
-  return text
-end
 
 local function spawn(args, options)
   options = options or {}

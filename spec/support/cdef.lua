@@ -8,7 +8,11 @@ local cdef = {}
 
 local seen = false
 
+-- A preloaded sanitizer is for this interpreter, not for the compiler it calls.
+ffi.cdef("int unsetenv(const char *name);")
+
 local function preprocess(headers)
+  ffi.C.unsetenv("LD_PRELOAD")
   local lines = {}
   for _, header in ipairs(headers) do
     local path = header:find("/") and header or ("moonpost/" .. header)

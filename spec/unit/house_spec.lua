@@ -1,18 +1,16 @@
 --- Sizes and habits that a reader relies on.
-local function files(command)
-  local pipe = assert(io.popen(command))
+local files = require("spec.support.files")
+
+local function read_all(folders, pattern)
   local list = {}
-  for path in pipe:lines() do
-    local file = assert(io.open(path))
-    list[#list + 1] = { path = path, text = file:read("*a") }
-    file:close()
+  for _, path in ipairs(files.list(folders, pattern)) do
+    list[#list + 1] = { path = path, text = files.read(path) }
   end
-  pipe:close()
   return list
 end
 
-local c_files = files("find src include -name '*.[ch]' | sort")
-local lua_files = files("find spec scripts -name '*.lua' | sort")
+local c_files = read_all({ "src", "include" }, "%.[ch]$")
+local lua_files = read_all({ "spec", "scripts" }, "%.lua$")
 
 local function line_count(text)
   local _, count = text:gsub("\n", "\n")

@@ -1,22 +1,8 @@
 --- Folders are the path of a delivery, and the #include lines show it: which room may know which.
-local function lines_of(command)
-  local pipe = assert(io.popen(command))
-  local list = {}
-  for line in pipe:lines() do
-    list[#list + 1] = line
-  end
-  pipe:close()
-  return list
-end
+local files = require("spec.support.files")
 
-local function read(path)
-  local file = assert(io.open(path))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local sources = lines_of("find src include -name '*.[ch]' | sort")
+local read = files.read
+local sources = files.list({ "src", "include" }, "%.[ch]$")
 
 -- The room of each public header.
 local header_room = {
