@@ -46,12 +46,16 @@ struct mp_settings {
     const char *fail;
     int64_t status, delay_ms;
     const char *body;
+    /* dead */
+    const char *partner, *since, *until;
+    bool dry_run;
 };
 
 const struct mp_option *mp_cli_options(size_t *count);
 /* The command of that name, 0: none. */
 enum mp_command mp_cli_command(const char *name);
-int mp_cli_help(const char *command); /* NULL: the overview */
+/* NULL: the overview. An unknown name: MP_EXIT_USAGE, with the nearest command on stderr. */
+int mp_cli_help(const char *command);
 int mp_cli_version(void);
 int mp_cli_check(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_try(const struct mp_settings *settings, const char **words, size_t count,
