@@ -42,6 +42,9 @@ struct mp_value {
  * answer. What it gives must live until the expansion returns. */
 typedef struct mp_value (*mp_lookup_fn)(void *arg, struct mp_str name);
 
+/* A lookup in one checked JSON object: `arg` is a struct mp_str *, the name a path (json.h). */
+struct mp_value mp_lookup_json(void *arg, struct mp_str name);
+
 /* MP_EINVAL with the column and what to write instead ("column 14: `{` is not closed").
  * `*out` is untouched on failure. The caller frees with mp_template_free. */
 MP_MUST_CHECK int mp_template_compile(const struct mp_template_part *parts, size_t count,

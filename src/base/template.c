@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "escape.h"
+#include "moonpost/json.h"
 #include "template_ops.h"
 
 /* Where in a URL the compiler is: parameters are dropped only in the query. */
@@ -324,4 +325,14 @@ void mp_template_each_name(const struct mp_template *template,
             each(arg, name);
         }
     }
+}
+
+struct mp_value mp_lookup_json(void *arg, struct mp_str name)
+{
+    const struct mp_str *object = arg;
+    struct mp_value value = {0};
+    if (!mp_json_path(*object, name, &value.json)) {
+        value.json = (struct mp_str){0};
+    }
+    return value;
 }

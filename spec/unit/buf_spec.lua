@@ -1,0 +1,123 @@
+local ffi = require("ffi")
+local c = require("spec.support.cdef").load()
+local slice = require("spec.support.slice")
+
+local OK, ELIMIT = 0, -3
+
+describe("a buffer", function()
+  it("takes exactly its limit, and what does not fit changes nothing", function()
+    local buf = slice.buf(5)
+    assert.equal(OK, c.mp_buf_append_text(buf, "abc"))
+    assert.equal(ELIMIT, c.mp_buf_append_text(buf, "def"))
+    assert.equal("abc", slice.content(buf))
+    assert.equal(OK, c.mp_buf_append(buf, "de", 2))
+    assert.equal(ELIMIT, c.mp_buf_append_char(buf, 33))
+    assert.equal(ELIMIT, c.mp_buf_reserve(buf, 1))
+    assert.equal(OK, c.mp_buf_reserve(buf, 0))
+    assert.equal("abcde", ffi.string(c.mp_buf_cstr(buf)))
+    assert.equal(5, tonumber(buf[0].length))
+  end)
+
+  it("may be given no room at all, or all there is", function()
+    local none = slice.buf(0)
+    assert.equal(ELIMIT, c.mp_buf_append_char(none, 33))
+    assert.equal(OK, c.mp_buf_append_text(none, ""))
+    assert.equal("", ffi.string(c.mp_buf_cstr(none)))
+    local all = slice.buf(ffi.cast("size_t", -1))
+    assert.equal(OK, c.mp_buf_append_text(all, "x"))
+    assert.equal(ELIMIT, c.mp_buf_reserve(all, ffi.cast("size_t", -1)))
+    assert.equal("x", slice.content(all))
+  end)
+
+  it("grows over many appends and keeps every byte", function()
+    local buf, expected = slice.buf(), {}
+    for i = 1, 3000 do
+      assert.equal(OK, c.mp_buf_append_int(buf, i))
+      assert.equal(OK, c.mp_buf_append_str(buf, slice.of(",")))
+      expected[#expected + 1] = i .. ","
+    end
+    assert.equal(table.concat(expected), slice.content(buf))
+  end)
+
+  it("keeps its memory when it is emptied", function()
+    local buf = slice.buf()
+    assert.equal(OK, c.mp_buf_append_text(buf, ("x"):rep(1000)))
+    local data = buf[0].data
+    c.mp_buf_reset(buf)
+    assert.equal(OK, c.mp_buf_append_text(buf, "y"))
+    assert.equal(data, buf[0].data)
+    assert.equal("y", slice.content(buf))
+  end)
+
+  it("writes the whole range of 64-bit numbers", function()
+    for text, number in pairs({ ["0"] = 0, ["7"] = 7, ["-1"] = -1, ["9223372036854775807"] = 9223372036854775807LL,
+      ["-9223372036854775808"] = -9223372036854775807LL - 1 }) do
+      local buf = slice.buf()
+      assert.equal(OK, c.mp_buf_append_int(buf, number))
+      assert.equal(text, slice.content(buf))
+    end
+  end)
+
+  it("formats, and to its limit to the byte", function()
+    local buf = slice.buf(6)
+    assert.equal(OK, c.mp_buf_printf(buf, "%d-%s", ffi.cast("int", 12), "abc"))
+    assert.equal("12-abc", slice.content(buf))
+    assert.equal(ELIMIT, c.mp_buf_printf(buf, "%s", "d"))
+    assert.equal("12-abc", slice.content(buf))
+    assert.equal(OK, c.mp_buf_printf(buf, "%s", ""))
+  end)
+end)
+
+describe("a slice", function()
+  it("compares by bytes, and without case for ASCII letters only", function()
+    assert.is_true(c.mp_str_equal(slice.of("a\0b"), slice.of("a\0b")))
+    assert.is_false(c.mp_str_equal(slice.of("a\0b"), slice.of("a\0c")))
+    assert.is_true(c.mp_str_equal(slice.of(""), c.mp_str_of(nil)))
+    assert.is_true(c.mp_str_is(slice.of("abc"), "abc"))
+    assert.is_false(c.mp_str_is(slice.of("abcd"), "abc"))
+    assert.is_true(c.mp_str_equal_nocase(slice.of("Content-TYPE"), slice.of("content-type")))
+    assert.is_false(c.mp_str_equal_nocase(slice.of("[a"), slice.of("{a")))
+    assert.is_false(c.mp_str_equal_nocase(slice.of("\195\137"), slice.of("\195\169")))
+  end)
+end)
+
+describe("an explanation", function()
+  local err
+  before_each(function()
+    err = ffi.new("struct mp_error[1]")
+  end)
+
+  it("names each status, and does not know others", function()
+    assert.equal("ELIMIT", ffi.string(c.mp_status_name(-3)))
+    assert.equal("over a limit", ffi.string(c.mp_status_text(-3)))
+    assert.equal("OK", ffi.string(c.mp_status_name(0)))
+    assert.equal("UNKNOWN", ffi.string(c.mp_status_name(-999)))
+    assert.equal("UNKNOWN", ffi.string(c.mp_status_text(1)))
+  end)
+
+  it("gives its status back, with nowhere to put the text too", function()
+    assert.equal(-7, c.mp_error_set(err, -7, "could not open %s: %s", "a", "b"))
+    assert.equal("could not open a: b", ffi.string(err[0].text))
+    assert.equal(-7, err[0].status)
+    assert.equal(-7, c.mp_error_set(nil, -7, "x"))
+    assert.equal(OK, c.mp_error_wrap(nil, "x"))
+  end)
+
+  it("is wrapped from outside, and cut at its end", function()
+    c.mp_error_set(err, -7, "inner")
+    assert.equal(-7, c.mp_error_wrap(err, "could not load %s", "acme"))
+    assert.equal("could not load acme: inner", ffi.string(err[0].text))
+    c.mp_error_wrap(err, "%s", ("x"):rep(500))
+    assert.equal(511, #ffi.string(err[0].text))
+    c.mp_error_set(err, -1, "%s", ("y"):rep(600))
+    assert.equal(("y"):rep(511), ffi.string(err[0].text))
+    c.mp_error_wrap(err, "%s", ("z"):rep(600))
+    assert.equal(("z"):rep(511), ffi.string(err[0].text))
+  end)
+
+  it("may be made from itself", function()
+    c.mp_error_set(err, -7, "inner")
+    c.mp_error_set(err, -2, "outer %s", ffi.cast("const char *", err[0].text))
+    assert.equal("outer inner", ffi.string(err[0].text))
+  end)
+end)
