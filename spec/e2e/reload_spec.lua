@@ -13,16 +13,17 @@ local function load_on(rt)
                      headers = { ["Content-Type"] = "application/json" } })
 end
 
+-- The first request to `path` from now on.
 local function wait_for_path(fake, path)
-  local from = #fake.requests
-  local request = eventually(function()
-    for i = from + 1, #fake.requests do
-      if fake.requests[i].path == path then
-        return fake.requests[i]
+  local seen = #fake.requests
+  return eventually(function()
+    while seen < #fake.requests do
+      seen = seen + 1
+      if fake.requests[seen].path == path then
+        return fake.requests[seen]
       end
     end
   end, nil, "a request to " .. path)
-  return request
 end
 
 describe("a saved script", function()

@@ -72,7 +72,7 @@ function runtime.start(options)
   local self = setmetatable({
     root = root, scripts = root .. "/scripts", data = root .. "/data", children = {},
     flags = options.flags or {}, env = options.env, binary = options.binary or runtime.binary(),
-    expected = {},
+    expected = {}, log = {},
   }, methods)
   uv.fs_mkdir(self.scripts, 493)
   for name, text in pairs(options.scripts or {}) do
@@ -133,21 +133,26 @@ function methods:partner(name)
   end
 end
 
---- The attempt log so far, of all starts: decoded lines of stdout.
-function methods:attempts()
-  local list = {}
-  for _, child in ipairs(self.children) do
-    for i, line in ipairs(child.out) do
-      local ok, attempt = pcall(cjson.decode, line)
-      -- Only a kill may leave half a line, and only as the last.
-      if ok then
-        list[#list + 1] = attempt
-      elseif i < #child.out or child.code == 0 then
-        error("no JSON line in the attempt log: " .. line, 2)
-      end
+-- Decodes what a child has said since the last time. Only a kill may leave half a line, and only
+-- as the last.
+local function read_attempts(self, child)
+  for i = (child.lines_read or 0) + 1, #child.out do
+    local ok, attempt = pcall(cjson.decode, child.out[i])
+    if ok then
+      self.log[#self.log + 1] = attempt
+    elseif i < #child.out or child.code == 0 then
+      error("no JSON line in the attempt log: " .. child.out[i], 3)
     end
+    child.lines_read = i
   end
-  return list
+end
+
+--- The attempt log so far, of all starts: the decoded lines of stdout.
+function methods:attempts()
+  for _, child in ipairs(self.children) do
+    read_attempts(self, child)
+  end
+  return self.log
 end
 
 --- Waits for the attempt of delivery `id` (and of number `attempt`) and returns its line.
