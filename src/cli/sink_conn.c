@@ -172,8 +172,9 @@ static int write_answer(struct mp__sink_conn *conn, int status)
     const char *body = conn->sink->settings->body ? conn->sink->settings->body : "";
     bool has_body = status != 204 && status != 304;
     mp_buf_reset(&conn->out);
-    int failed = mp_buf_printf(&conn->out, "HTTP/1.1 %d %s\r\nConnection: %s\r\n", status,
-                               llhttp_status_name((llhttp_status_t)status),
+    /* The reason phrase may be empty (RFC 9112 section 4), and any status may be asked
+     * for. */
+    int failed = mp_buf_printf(&conn->out, "HTTP/1.1 %d \r\nConnection: %s\r\n", status,
                                conn->request.keep_alive ? "keep-alive" : "close");
     if (has_body) {
         failed =
