@@ -66,6 +66,16 @@ describe("a buffer", function()
     assert.equal("12-abc", slice.content(buf))
     assert.equal(OK, c.mp_buf_printf(buf, "%s", ""))
   end)
+
+  it("has room for the NUL of a formatted text, wherever its memory ends", function()
+    for before = 100, 130 do
+      local buf = slice.buf()
+      assert.equal(OK, c.mp_buf_append_text(buf, ("x"):rep(before)))
+      assert.equal(OK, c.mp_buf_printf(buf, "%s", ("y"):rep(28)))
+      assert.is_true(buf[0].capacity > buf[0].length)
+      assert.equal(("x"):rep(before) .. ("y"):rep(28), slice.content(buf))
+    end
+  end)
 end)
 
 describe("a slice", function()

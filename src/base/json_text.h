@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "moonpost/buf.h"
 
 /* Reading JSON text, shared by the checker, the walkers and the templates. */
@@ -28,11 +32,27 @@ static inline const char *mp__json_skip_space(const char *at, const char *end)
 #define MP__TOPS UINT64_C(0x8080808080808080)
 
 /* The first byte that needs a look inside a string: `"`, `\`, a control character, and
- * with `beyond_ascii` one of 0x80 and above. Eight bytes at a time; gives `end` when
- * there is none. */
+ * with `beyond_ascii` one of 0x80 and above. Sixteen or eight bytes at a time; gives
+ * `end` when there is none. */
 static inline const char *mp__json_scan(const char *at, const char *end,
                                         bool beyond_ascii)
 {
+#ifdef __SSE2__
+    while (end - at >= 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')),
+                                    _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+        /* A byte is below 0x20 when the smaller of it and 0x1F is itself. */
+        hits = _mm_or_si128(
+            hits, _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes));
+        unsigned found = (unsigned)_mm_movemask_epi8(hits) |
+                         (beyond_ascii ? (unsigned)_mm_movemask_epi8(bytes) : 0);
+        if (found) {
+            return at + __builtin_ctz(found);
+        }
+        at += 16;
+    }
+#endif
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     while (end - at >= 8) {
         uint64_t word;
