@@ -30,7 +30,7 @@ static int read_token(const char *path, char token[TOKEN_MAX], struct mp_error *
 {
     FILE *file = fopen(path, "r");
     if (!file) {
-        return mp_error_set(err, MP_EIO, "could not open --token-file %s: %s", path,
+        return mp_error_set(err, MP_EINVAL, "could not open --token-file %s: %s", path,
                             strerror(errno));
     }
     bool is_read = fgets(token, TOKEN_MAX, file) != NULL;
