@@ -60,6 +60,8 @@ struct mp__out {
     struct mp_buf *shown;
 };
 int mp__out_append(struct mp__out out, struct mp_str bytes);
+/* `shown` empty: as `bytes`. */
+int mp__out_append_hiding(struct mp__out out, struct mp_str bytes, struct mp_str shown);
 int mp__out_expand(struct mp__out out, const struct mp_template *template_,
                    struct mp__build *build, enum mp_template_escape escape);
 

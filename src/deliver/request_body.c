@@ -32,14 +32,11 @@ static struct mp_leaf_result new_result(void)
     return result;
 }
 
-/* In step, too: what is written once is copied, so that no function is called twice. */
-static int write_string(struct mp__out out, struct mp_str text)
+static int write_string(struct mp__out out, struct mp_str text, struct mp_str shown)
 {
-    size_t before = out.wire->length;
     int status = mp_json_write_string(out.wire, text);
     if (status == MP_OK && out.shown) {
-        status =
-            mp_buf_append(out.shown, out.wire->data + before, out.wire->length - before);
+        status = mp_json_write_string(out.shown, shown.length > 0 ? shown : text);
     }
     return status;
 }
@@ -49,7 +46,7 @@ static int write_value(struct mp__build *build, const struct mp_leaf *leaf,
 {
     struct mp_value value = mp__build_lookup(build, leaf->text);
     if (value.is_text) {
-        return write_string(body_out(build), value.text);
+        return write_string(body_out(build), value.text, (struct mp_str){0});
     }
     *left_out = mp__value_is_missing(&value);
     return mp__out_append(body_out(build), value.json);
@@ -62,9 +59,10 @@ static int write_function(struct mp__build *build, const struct mp_leaf *leaf,
     int status = mp_script_call_leaf(build->state, leaf->function, build->context, NULL,
                                      true, &result, build->err);
     if (status == MP_OK && result.kind == MP_RESULT_JSON) {
-        status = mp__out_append(body_out(build), mp_buf_str(&result.bytes));
+        status = mp__out_append_hiding(body_out(build), mp_buf_str(&result.bytes),
+                                       result.shown);
     } else if (status == MP_OK && result.kind == MP_RESULT_TEXT) {
-        status = write_string(body_out(build), mp_buf_str(&result.bytes));
+        status = write_string(body_out(build), mp_buf_str(&result.bytes), result.shown);
     }
     *left_out = result.kind == MP_RESULT_NONE;
     mp_buf_fini(&result.bytes);
@@ -86,7 +84,7 @@ static int write_leaf(struct mp__build *build, const struct mp_leaf *leaf, bool 
     *left_out = false;
     switch (leaf->kind) {
     case MP_LEAF_TEXT:
-        return write_string(body_out(build), leaf->text);
+        return write_string(body_out(build), leaf->text, (struct mp_str){0});
     case MP_LEAF_RAW:
         return mp__out_append(body_out(build), leaf->text);
     case MP_LEAF_TEMPLATE:
@@ -112,7 +110,7 @@ static int write_member(struct mp__build *build, const struct mp_node *parent,
     struct mp__out out = body_out(build);
     int status = is_first ? MP_OK : mp__out_append(out, mp_str_of(","));
     if (status == MP_OK && parent->kind == MP_NODE_OBJECT) {
-        status = write_string(out, child->key);
+        status = write_string(out, child->key, (struct mp_str){0});
         if (status == MP_OK) {
             status = mp__out_append(out, mp_str_of(":"));
         }
@@ -177,7 +175,8 @@ static int build_text_function(struct mp__build *build, const struct mp_leaf *le
     int status = mp_script_call_leaf(build->state, leaf->function, build->context,
                                      build->request, false, &result, build->err);
     if (status == MP_OK && result.kind != MP_RESULT_NONE) {
-        status = mp__out_append(body_out(build), mp_buf_str(&result.bytes));
+        status = mp__out_append_hiding(body_out(build), mp_buf_str(&result.bytes),
+                                       result.shown);
         if (status == MP_OK) {
             status = set_type(build, result.kind == MP_RESULT_JSON
                                          ? "application/json"
@@ -202,7 +201,7 @@ static int build_text(struct mp__build *build)
 
 /* application/x-www-form-urlencoded (URL standard, section 5.2): a space is `+`, as HTML
  * forms have always sent it; expressions in a template are escaped in the same way. */
-static int write_form(struct mp__out out, struct mp_str text)
+static int encode_form(struct mp_buf *out, struct mp_str text)
 {
     static const char hex[] = "0123456789ABCDEF";
     int status = MP_OK;
@@ -215,7 +214,16 @@ static int write_form(struct mp__out out, struct mp_str text)
             triplet[0] = c == ' ' ? '+' : (char)c;
             bytes.length = 1;
         }
-        status = mp__out_append(out, bytes);
+        status = mp_buf_append_str(out, bytes);
+    }
+    return status;
+}
+
+static int write_form(struct mp__out out, struct mp_str text, struct mp_str shown)
+{
+    int status = encode_form(out.wire, text);
+    if (status == MP_OK && out.shown) {
+        status = encode_form(out.shown, shown.length > 0 ? shown : text);
     }
     return status;
 }
@@ -228,7 +236,7 @@ static int write_form_function(struct mp__build *build, const struct mp_leaf *le
                                      false, &result, build->err);
     if (status == MP_OK) {
         *left_out = result.kind == MP_RESULT_NONE;
-        status = write_form(body_out(build), mp_buf_str(&result.bytes));
+        status = write_form(body_out(build), mp_buf_str(&result.bytes), result.shown);
     }
     mp_buf_fini(&result.bytes);
     return status;
@@ -246,7 +254,7 @@ static int write_form_leaf(struct mp__build *build, const struct mp_leaf *leaf,
     }
     return leaf->template_
                ? mp__out_expand(body_out(build), leaf->template_, build, MP_ESCAPE_FORM)
-               : write_form(body_out(build), leaf->text);
+               : write_form(body_out(build), leaf->text, (struct mp_str){0});
 }
 
 static int build_form(struct mp__build *build)
@@ -259,7 +267,8 @@ static int build_form(struct mp__build *build)
         size_t shown_before = out.shown ? out.shown->length : 0;
         bool left_out = false;
         status = wire_before == 0 ? MP_OK : mp__out_append(out, mp_str_of("&"));
-        status = status == MP_OK ? write_form(out, field->name) : status;
+        status =
+            status == MP_OK ? write_form(out, field->name, (struct mp_str){0}) : status;
         status = status == MP_OK ? mp__out_append(out, mp_str_of("=")) : status;
         status =
             status == MP_OK ? write_form_leaf(build, &field->leaf, &left_out) : status;

@@ -127,7 +127,7 @@ static int set_from_function(struct mp__build *build, struct mp_str name, int fu
     int status = mp_script_call_leaf(build->state, function, build->context,
                                      build->request, false, &result, build->err);
     if (status == MP_OK && result.kind != MP_RESULT_NONE) {
-        status = set_header(build, name, mp_buf_str(&result.bytes), (struct mp_str){0});
+        status = set_header(build, name, mp_buf_str(&result.bytes), result.shown);
     }
     mp_buf_fini(&result.bytes);
     return mp__build_limit(build, status, "header", "64 KiB");

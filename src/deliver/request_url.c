@@ -178,7 +178,10 @@ static int call_function(struct mp__build *build)
                               (int)path->length, path->data);
     }
     if (status == MP_OK) {
-        status = mp_buf_append_str(&build->request->url, mp_buf_str(&result.bytes));
+        struct mp__out out = {&build->request->url, result.shown.length > 0
+                                                        ? &build->request->url_shown
+                                                        : NULL};
+        status = mp__out_append_hiding(out, mp_buf_str(&result.bytes), result.shown);
     }
     mp_buf_fini(&result.bytes);
     return status;

@@ -173,13 +173,18 @@ struct mp_value mp__build_lookup(void *arg, struct mp_str name)
     return value;
 }
 
-int mp__out_append(struct mp__out out, struct mp_str bytes)
+int mp__out_append_hiding(struct mp__out out, struct mp_str bytes, struct mp_str shown)
 {
     int status = mp_buf_append_str(out.wire, bytes);
     if (status == MP_OK && out.shown) {
-        status = mp_buf_append_str(out.shown, bytes);
+        status = mp_buf_append_str(out.shown, shown.length > 0 ? shown : bytes);
     }
     return status;
+}
+
+int mp__out_append(struct mp__out out, struct mp_str bytes)
+{
+    return mp__out_append_hiding(out, bytes, (struct mp_str){0});
 }
 
 int mp__out_expand(struct mp__out out, const struct mp_template *template_,
