@@ -5,6 +5,11 @@
 
 #include "tools.h"
 
+const char *mp__plain_path(const char *path)
+{
+    return path[0] == '.' && path[1] == '/' && path[2] ? path + 2 : path;
+}
+
 static int read_stream(FILE *stream, const char *shown, struct mp_buf *out,
                        struct mp_error *err)
 {

@@ -65,7 +65,7 @@ void mp__api_dead_list(struct mp_api *api, struct mp_call *call, struct mp_str n
         return;
     }
     mp_buf_init(&partner, 1024);
-    bool is_named = mp_call_query(call, "partner", &partner);
+    bool is_named = mp_call_query(call, "partner", &partner) || partner.length > 0;
     if (is_named && !mp_partner_name_is_valid(mp_buf_str(&partner))) {
         mp_call_problem(call, 422, "invalid-request",
                         "partner must be a partner's name: [a-z0-9][a-z0-9_-]{0,63}");

@@ -141,7 +141,8 @@ static bool read_limit(struct mp_call *call, size_t *out)
     struct mp_buf text;
     int64_t limit = MP_API_LIMIT_DEFAULT;
     mp_buf_init(&text, 1024);
-    bool is_given = mp_call_query(call, "limit", &text);
+    /* What did not fit was given all the same. */
+    bool is_given = mp_call_query(call, "limit", &text) || text.length > 0;
     bool is_good = !is_given || mp__api_digits(mp_buf_str(&text), &limit);
     mp_buf_fini(&text);
     if (!is_good || limit < 1 || limit > MP_API_LIMIT_MAX) {
