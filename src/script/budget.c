@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "state.h"
+
+/* The watchdog: one thread that looks at every thread under a call each TICK_MS, and
+ * sleeps when there has been none for a while. A call begins with one atomic store and
+ * one load; no clock is read by it. */
+
+#define TICK_MS 5
+#define TICKS_AWAKE                                                                      \
+    40 /* it stays awake so long after the last call: waking costs a call */
+#define NS_PER_MS INT64_C(1000000)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static struct mp__slot *slots;
+static pthread_t watchdog;
+static unsigned users;
+static bool is_stopping;
+static _Atomic bool is_awake = true; /* so that nobody wakes it while there is none */
+static _Atomic uint64_t calls;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t slot_key;
+static int key_error;
+
+static void on_thread_end(void *arg)
+{
+    struct mp__slot *slot = arg;
+    pthread_mutex_lock(&lock);
+    *slot->link = slot->next;
+    if (slot->next) {
+        slot->next->link = slot->link;
+    }
+    pthread_mutex_unlock(&lock);
+    free(slot);
+}
+
+static void make_key(void)
+{
+    key_error = pthread_key_create(&slot_key, on_thread_end);
+}
+
+static struct mp__slot *thread_slot(void)
+{
+    pthread_once(&once, make_key);
+    if (key_error != 0) {
+        return NULL;
+    }
+    struct mp__slot *slot = pthread_getspecific(slot_key);
+    if (slot) {
+        return slot;
+    }
+    slot = calloc(1, sizeof(*slot));
+    clockid_t clock;
+    if (!slot || pthread_getcpuclockid(pthread_self(), &clock) != 0 ||
+        pthread_setspecific(slot_key, slot) != 0) {
+        free(slot);
+        return NULL;
+    }
+    atomic_store(&slot->clock, clock);
+    pthread_mutex_lock(&lock);
+    slot->next = slots;
+    slot->link = &slots;
+    if (slots) {
+        slots->link = &slot->next;
+    }
+    slots = slot;
+    pthread_mutex_unlock(&lock);
+    return slot;
+}
+
+int mp__budget_begin(struct mp_script_state *state)
+{
+    state->slot = thread_slot();
+    if (!state->slot) {
+        return MP_ENOMEM;
+    }
+    state->call = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
+    lua_sethook(state->lua, mp__budget_hook, LUA_MASKCOUNT, MP__HOOK_COUNT);
+    /* With the watchdog's own store and load the other way round, one of the two sees the
+     * other: hence the sequential order. */
+    atomic_store(&state->slot->armed, state->call);
+    if (!atomic_load(&is_awake)) {
+        pthread_mutex_lock(&lock);
+        atomic_store(&is_awake, true);
+        pthread_cond_signal(&wake);
+        pthread_mutex_unlock(&lock);
+    }
+    return MP_OK;
+}
+
+void mp__budget_end(struct mp_script_state *state)
+{
+    atomic_store_explicit(&state->slot->armed, 0, memory_order_release);
+    state->slot = NULL;
+}
+
+bool mp__budget_is_spent(const struct mp_script_state *state)
+{
+    return state->slot &&
+           atomic_load_explicit(&state->slot->spent, memory_order_relaxed) == state->call;
+}
+
+static void note_line(struct mp_script_state *state, lua_State *lua)
+{
+    lua_Debug frame;
+    for (int level = 0; state->fault_line == 0 && level < 100; level++) {
+        if (lua_getstack(lua, level, &frame) != 1) {
+            return;
+        }
+        if (lua_getinfo(lua, "Sl", &frame) && frame.currentline > 0 &&
+            frame.source[0] == '@') {
+            state->fault_line = (unsigned)frame.currentline;
+        }
+    }
+}
+
+void mp__budget_check(struct mp_script_state *state)
+{
+    if (mp__budget_is_spent(state)) {
+        note_line(state, state->lua);
+        luaL_error(state->lua, "the call overran its budget");
+    }
+}
+
+/* Once spent it fires at each instruction, so that no handler outlives it. */
+void mp__budget_hook(lua_State *lua, lua_Debug *debug)
+{
+    (void)debug;
+    struct mp_script_state *state = mp__state_of(lua);
+    if (state->heap_refused || mp__budget_is_spent(state)) {
+        note_line(state, lua);
+        lua_sethook(lua, mp__budget_hook, LUA_MASKCOUNT, 1);
+        luaL_error(lua, "the call overran its budget");
+    }
+}
+
+static int64_t cpu_ns(clockid_t clock)
+{
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0) {
+        return -1;
+    }
+    return (int64_t)now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
+}
+
+/* True when a call is or was under way since the last look. */
+static bool look(struct mp__slot *slot)
+{
+    uint64_t armed = atomic_load(&slot->armed);
+    if (armed == 0) {
+        return false;
+    }
+    int64_t now_ns = cpu_ns(atomic_load(&slot->clock));
+    if (armed != slot->seen) {
+        slot->seen = armed;
+        slot->since_ns = now_ns;
+    } else if (now_ns >= 0 && now_ns - slot->since_ns >= MP__BUDGET_MS * NS_PER_MS) {
+        atomic_store_explicit(&slot->spent, armed, memory_order_relaxed);
+    }
+    return true;
+}
+
+static bool look_at_all(void)
+{
+    bool any = false;
+    for (struct mp__slot *slot = slots; slot; slot = slot->next) {
+        any = look(slot) || any;
+    }
+    return any;
+}
+
+static void tick(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += TICK_MS * NS_PER_MS;
+    if (until.tv_nsec >= 1000 * NS_PER_MS) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000 * NS_PER_MS;
+    }
+    pthread_cond_clockwait(&wake, &lock, CLOCK_MONOTONIC, &until);
+}
+
+static void *watch(void *arg)
+{
+    (void)arg;
+    unsigned quiet = 0;
+    pthread_mutex_lock(&lock);
+    uint64_t before = 0;
+    while (!is_stopping) {
+        tick();
+        uint64_t now = atomic_load_explicit(&calls, memory_order_relaxed);
+        bool any = look_at_all();
+        quiet = any || now != before ? 0 : quiet + 1;
+        before = now;
+        if (quiet < TICKS_AWAKE) {
+            continue;
+        }
+        quiet = 0;
+        atomic_store(&is_awake, false);
+        while (!look_at_all() && !is_stopping && !atomic_load(&is_awake)) {
+            pthread_cond_wait(&wake, &lock);
+        }
+        atomic_store(&is_awake, true);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+int mp_script_watchdog_start(void)
+{
+    int status = MP_OK;
+    pthread_mutex_lock(&lock);
+    if (users == 0) {
+        is_stopping = false;
+        atomic_store(&is_awake, true);
+        status = pthread_create(&watchdog, NULL, watch, NULL) == 0 ? MP_OK : MP_EAGAIN;
+    }
+    users += status == MP_OK;
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+void mp_script_watchdog_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    bool is_last = users > 0 && --users == 0;
+    is_stopping = is_last;
+    pthread_cond_signal(&wake);
+    pthread_mutex_unlock(&lock);
+    if (is_last) {
+        pthread_join(watchdog, NULL);
+    }
+}

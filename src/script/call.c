@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "moonpost/clock.h"
+#include "values.h"
+
+/* The border with Lua's errors: the only file that calls lua_pcall and lua_cpcall. */
+
+struct entry {
+    mp__body body;
+    void *arg;
+};
+
+static int enter(lua_State *lua)
+{
+    const struct entry *entry = lua_touserdata(lua, 1);
+    lua_settop(lua, 0);
+    entry->body(mp__state_of(lua), entry->arg);
+    return 0;
+}
+
+/* One line, printable, at most `size` - 1 bytes, never half a character. */
+static void one_line(const char *from, size_t length, char *to, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < length && used + 1 < size; i++) {
+        unsigned char c = (unsigned char)from[i];
+        to[used++] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+    }
+    if (used + 1 == size) {
+        while (used > 0 && ((unsigned char)to[used - 1] & 0xC0) == 0x80) {
+            used--;
+        }
+        if (used > 0 && (unsigned char)to[used - 1] >= 0xC0) {
+            used--;
+        }
+    }
+    to[used] = '\0';
+}
+
+static void describe_table(struct mp_script_state *state, int index)
+{
+    lua_State *lua = state->lua;
+    lua_pushliteral(lua, "message");
+    lua_rawget(lua, index);
+    if (lua_type(lua, -1) != LUA_TSTRING) {
+        mp_buf_reset(&state->scratch);
+        mp__write_json(state, index, &state->scratch);
+        mp__push_str(lua, mp_buf_str(&state->scratch));
+    }
+    struct mp_str text = mp__str_at(lua, -1);
+    one_line(text.data, text.length, state->fault, sizeof(state->fault));
+}
+
+static void find_line(struct mp_script_state *state)
+{
+    lua_Debug frame;
+    for (int level = 0; level < 100 && lua_getstack(state->lua, level, &frame) == 1;
+         level++) {
+        if (lua_getinfo(state->lua, "Sl", &frame) && frame.currentline > 0 &&
+            frame.source[0] == '@') {
+            state->fault_line = (unsigned)frame.currentline;
+            return;
+        }
+    }
+}
+
+/* Runs where the error was thrown, so that the line can still be asked for. */
+static int on_error(lua_State *lua)
+{
+    struct mp_script_state *state = mp__state_of(lua);
+    if (state->fault_line == 0) {
+        find_line(state);
+    }
+    if (lua_type(lua, 1) == LUA_TSTRING || lua_type(lua, 1) == LUA_TNUMBER) {
+        struct mp_str text = mp__str_at(lua, 1);
+        one_line(text.data, text.length, state->fault, sizeof(state->fault));
+    } else if (lua_istable(lua, 1)) {
+        snprintf(state->fault, sizeof(state->fault), "(a table)");
+        describe_table(state,
+                       1); /* throws for what JSON cannot say: the words above stay */
+    } else {
+        snprintf(state->fault, sizeof(state->fault), "(an error that is a %s)",
+                 luaL_typename(lua, 1));
+    }
+    return 1;
+}
+
+static int explain(struct mp_script_state *state, int status, struct mp_error *err)
+{
+    const char *path = state->script->path.data;
+    if (status == MP_EBUDGET && state->heap_refused) {
+        return mp_error_set(err, status,
+                            "%s: the script needs more than 16 MiB of memory", path);
+    }
+    if (status == MP_EBUDGET) {
+        return mp_error_set(err, status,
+                            "%s:%u: the call took more than %d ms of processor time",
+                            path, state->fault_line, MP__BUDGET_MS);
+    }
+    size_t length = strlen(path);
+    if (strncmp(state->fault, path, length) == 0 && state->fault[length] == ':') {
+        return mp_error_set(err, status, "%s", state->fault);
+    }
+    if (state->fault_line > 0) {
+        return mp_error_set(err, status, "%s:%u: %s", path, state->fault_line,
+                            state->fault);
+    }
+    return mp_error_set(err, status, "%s: %s", path, state->fault);
+}
+
+/* A script may have caught its overrun and returned; it has overrun all the same. */
+static int finish(struct mp_script_state *state, int thrown, struct mp_error *err)
+{
+    bool overran = state->heap_refused || mp__budget_is_spent(state);
+    lua_settop(state->lua, 0);
+    mp__budget_end(state);
+    state->context = NULL;
+    state->request = NULL;
+    state->nesting = state->gsub_nesting = 0;
+    if (overran) {
+        state->is_dead = true;
+        return explain(state, MP_EBUDGET, err);
+    }
+    return thrown == 0 ? MP_OK : explain(state, MP_ESCRIPT, err);
+}
+
+static int begin(struct mp_script_state *state, struct mp_error *err)
+{
+    if (state->is_dead) {
+        return mp_error_set(err, MP_EBUDGET,
+                            "%s: the state has overrun its budget before",
+                            state->script->path.data);
+    }
+    snprintf(state->fault, sizeof(state->fault), "an error without a text");
+    state->fault_line = 0;
+    int status = mp__budget_begin(state);
+    return status == MP_OK
+               ? MP_OK
+               : mp_error_set(err, status, "could not call %s: %s",
+                              state->script->path.data, mp_status_text(status));
+}
+
+int mp__call_first(struct mp_script_state *state, mp__body body, void *arg,
+                   struct mp_error *err)
+{
+    struct entry entry = {body, arg};
+    int status = begin(state, err);
+    if (status != MP_OK) {
+        return status;
+    }
+    int thrown = lua_cpcall(state->lua, enter, &entry);
+    if (thrown != 0 && lua_type(state->lua, -1) == LUA_TSTRING) {
+        struct mp_str text = mp__str_at(state->lua, -1);
+        one_line(text.data, text.length, state->fault, sizeof(state->fault));
+    }
+    return finish(state, thrown, err);
+}
+
+int mp__call(struct mp_script_state *state, mp__body body, void *arg,
+             struct mp_error *err)
+{
+    struct entry entry = {body, arg};
+    int status = begin(state, err);
+    if (status != MP_OK) {
+        return status;
+    }
+    int64_t before_us = mp_clock_mono_us();
+    /* None of these three allocates, so none throws. */
+    mp__push_kept(state, MP__KEPT_HANDLER);
+    mp__push_kept(state, MP__KEPT_ENTRY);
+    lua_pushlightuserdata(state->lua, &entry);
+    int thrown = lua_pcall(state->lua, 1, 0, 1);
+    status = finish(state, thrown, err);
+    state->last_us = mp_clock_mono_us() - before_us;
+    return status;
+}
+
+bool mp__catch(struct mp_script_state *state, int arguments, int results)
+{
+    unsigned nesting = state->nesting;
+    unsigned gsub_nesting = state->gsub_nesting;
+    if (nesting >= MP__NESTING_MAX) {
+        luaL_error(state->lua, "pcall is nested over %d deep", MP__NESTING_MAX);
+    }
+    state->nesting++;
+    int thrown = lua_pcall(state->lua, arguments, results, 0);
+    state->nesting = nesting;
+    state->gsub_nesting = gsub_nesting;
+    if (state->heap_refused || mp__budget_is_spent(state)) {
+        lua_error(state->lua);
+    }
+    return thrown == 0;
+}
+
+int mp__pcall(lua_State *lua)
+{
+    luaL_checkany(lua, 1);
+    lua_pushboolean(lua, 1);
+    lua_insert(lua, 1);
+    if (!mp__catch(mp__state_of(lua), lua_gettop(lua) - 2, LUA_MULTRET)) {
+        lua_pushboolean(lua, 0);
+        lua_insert(lua, -2);
+        return 2;
+    }
+    return lua_gettop(lua);
+}
+
+/* The handler runs after the unwinding: in the error's place Lua would run it with hooks
+ * off, and a loop in it would never end. */
+int mp__xpcall(lua_State *lua)
+{
+    luaL_checkany(lua, 2);
+    lua_pushvalue(lua, 2);
+    lua_pushvalue(lua, 1);
+    lua_replace(lua, 2);
+    lua_replace(lua, 1); /* the handler, then the function and its arguments */
+    if (mp__catch(mp__state_of(lua), lua_gettop(lua) - 2, LUA_MULTRET)) {
+        lua_pushboolean(lua, 1);
+        lua_replace(lua, 1);
+        return lua_gettop(lua);
+    }
+    lua_pushvalue(lua, 1);
+    lua_insert(lua, -2);
+    mp__catch(mp__state_of(lua), 1, 1);
+    lua_pushboolean(lua, 0);
+    lua_insert(lua, -2);
+    return 2;
+}
+
+void mp__call_open(struct mp_script_state *state)
+{
+    lua_pushcfunction(state->lua, on_error);
+    mp__keep(state, MP__KEPT_HANDLER);
+    lua_pushcfunction(state->lua, enter);
+    mp__keep(state, MP__KEPT_ENTRY);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "values.h"
+
+/* From the table that a script returns to struct mp_script. All memory hangs on the
+ * script, so a failure in the middle only throws. */
+
+struct mp__private {
+    _Atomic unsigned references;
+    void *blocks; /* each begins with a pointer to the next */
+    struct template_entry {
+        struct mp_template *template_;
+        struct template_entry *next;
+    } * templates;
+    int function_count;
+    int accepts, request, verdict; /* functions' numbers; -1: none */
+};
+
+/* A script with its name, path, source and generation and nothing else; one reference.
+ * NULL: out of memory. */
+struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
+                                 const char *shown);
+struct mp__private *mp__private_of(const struct mp_script *script);
+/* Zeroed, freed with the script. NULL: out of memory. */
+void *mp__script_alloc(struct mp_script *script, size_t bytes);
+/* The template is freed with the script. */
+int mp__script_own(struct mp_script *script, struct mp_template *template_);
+bool mp__plan_same_functions(const struct mp_script *a, const struct mp_script *b);
+
+/* Where a fault is: a key of the script's table, and a key inside that; NULL for none. */
+struct mp__at {
+    const char *key;
+    const char *child;
+};
+/* The line in `source` where `at` is written, from 1; 0: it was not found. */
+unsigned mp__source_line(struct mp_str source, struct mp__at at);
+
+struct mp__plan {
+    struct mp_script_state *state;
+    lua_State *lua;
+    struct mp_script *script;
+    struct mp__at at; /* what is being read now */
+};
+
+/* Pops the table on top of the stack. */
+void mp__plan_compile(struct mp_script_state *state, struct mp_script *script);
+
+/* Each throws. `fail` gives "scripts/acme.lua:7: headers.X: <the text>". */
+_Noreturn void mp__plan_fail(struct mp__plan *plan, const char *format, ...)
+    MP_PRINTF(2, 3);
+void *mp__plan_alloc(struct mp__plan *plan, size_t count, size_t bytes);
+struct mp_str mp__plan_copy(struct mp__plan *plan, struct mp_str text);
+/* The string on top, with a NUL after it; popped. `what` is for the error. */
+struct mp_str mp__plan_string(struct mp__plan *plan, const char *what);
+/* A duration: text or a number of seconds, at `index`. */
+int64_t mp__plan_duration(struct mp__plan *plan, int index);
+/* The items of the list on top, read by `each` from the top of the stack, which it pops;
+ * the list itself is popped too. */
+typedef void (*mp__plan_item)(struct mp__plan *plan, size_t index, void *arg);
+size_t mp__plan_list_length(struct mp__plan *plan, const char *what, size_t max);
+void mp__plan_list(struct mp__plan *plan, mp__plan_item each, void *arg);
+/* The shape of the table on top; pushes the keys' userdatum or nil. */
+struct mp__shape mp__plan_shape(struct mp__plan *plan, const char *what);
+/* Throws for a key that is not in `known`; `later` are those of other versions. */
+void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *known,
+                    const char *const *later);
+
+/* Each pops the value on top. */
+int mp__plan_function(struct mp__plan *plan);
+struct mp_leaf mp__plan_leaf(struct mp__plan *plan, bool is_body);
+struct mp_template *mp__plan_template(struct mp__plan *plan, enum mp_template_kind kind);
+void mp__plan_url(struct mp__plan *plan);
+void mp__plan_hosts(struct mp__plan *plan);
+void mp__plan_body(struct mp__plan *plan);
+void mp__plan_form(struct mp__plan *plan);
+void mp__plan_headers(struct mp__plan *plan);
+void mp__plan_answers(struct mp__plan *plan);
+void mp__plan_limits(struct mp__plan *plan);
+void mp__plan_retry(struct mp__plan *plan);
+void mp__plan_default_schedule(struct mp__plan *plan);
+/* A verdict's words in the list at `index` from `first` on: also what the verdict hook
+ * returned. False: `why` says what is wrong. */
+bool mp__verdict_of(struct mp_script_state *state, int word, int detail,
+                    struct mp_verdict *verdict, char why[256]);

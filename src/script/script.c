@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "moonpost/id.h"
+#include "plan.h"
+
+struct mp__private *mp__private_of(const struct mp_script *script)
+{
+    return script->private_;
+}
+
+void *mp__script_alloc(struct mp_script *script, size_t bytes)
+{
+    void **block = calloc(1, sizeof(max_align_t) + bytes);
+    if (!block) {
+        return NULL;
+    }
+    struct mp__private *own = mp__private_of(script);
+    *block = own->blocks;
+    own->blocks = block;
+    return (char *)block + sizeof(max_align_t);
+}
+
+int mp__script_own(struct mp_script *script, struct mp_template *template_)
+{
+    struct template_entry *entry = mp__script_alloc(script, sizeof(*entry));
+    if (!entry) {
+        mp_template_free(template_);
+        return MP_ENOMEM;
+    }
+    struct mp__private *own = mp__private_of(script);
+    *entry = (struct template_entry){template_, own->templates};
+    own->templates = entry;
+    return MP_OK;
+}
+
+static struct mp_str copy(struct mp_script *script, struct mp_str text)
+{
+    char *bytes = mp__script_alloc(script, text.length + 1);
+    if (bytes && text.length > 0) {
+        memcpy(bytes, text.data, text.length);
+    }
+    return (struct mp_str){bytes, text.length};
+}
+
+struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
+                                 const char *shown)
+{
+    struct mp_script *script = calloc(1, sizeof(*script));
+    struct mp__private *own = calloc(1, sizeof(*own));
+    if (!script || !own) {
+        free(script);
+        free(own);
+        return NULL;
+    }
+    script->private_ = own;
+    atomic_init(&own->references, 1);
+    snprintf(script->name, sizeof(script->name), "%.*s", (int)name.length, name.data);
+    script->path = copy(script, mp_str_of(shown));
+    script->source = copy(script, source);
+    if (!script->path.data || !script->source.data) {
+        mp_script_unref(script);
+        return NULL;
+    }
+    uint8_t digest[MP_SHA256_BYTES];
+    mp_sha256(source, digest);
+    mp_hex(digest, (MP_GENERATION_BYTES - 1) / 2, script->generation);
+    return script;
+}
+
+struct mp_script *mp_script_ref(struct mp_script *script)
+{
+    atomic_fetch_add(&mp__private_of(script)->references, 1);
+    return script;
+}
+
+void mp_script_unref(struct mp_script *script)
+{
+    if (!script || atomic_fetch_sub(&mp__private_of(script)->references, 1) > 1) {
+        return;
+    }
+    struct mp__private *own = mp__private_of(script);
+    for (struct template_entry *entry = own->templates; entry; entry = entry->next) {
+        mp_template_free(entry->template_);
+    }
+    while (own->blocks) {
+        void *next = *(void **)own->blocks;
+        free(own->blocks);
+        own->blocks = next;
+    }
+    free(own);
+    free(script);
+}
+
+int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
+                   struct mp_script **out, struct mp_error *err)
+{
+    if (!mp_partner_name_is_valid(name)) {
+        return mp_error_set(err, MP_EINVAL,
+                            "%s: a partner's name is [a-z0-9][a-z0-9_-]{0,63}: rename it",
+                            shown);
+    }
+    if (source.length > MP__SOURCE_BYTES) {
+        return mp_error_set(err, MP_ELIMIT, "%s: the script has more than 1 MiB", shown);
+    }
+    struct mp_script *script = mp__script_new(name, source, shown);
+    if (!script) {
+        return mp_error_set(err, MP_ENOMEM, "could not load %s: out of memory", shown);
+    }
+    struct mp_script_state *state;
+    int status = mp__state_open(script, &state, err);
+    if (status != MP_OK) {
+        mp_script_unref(script);
+        return status;
+    }
+    mp_script_ref(script);
+    mp_script_state_free(state); /* drops a reference */
+    *out = script;
+    return MP_OK;
+}
