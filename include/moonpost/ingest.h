@@ -42,7 +42,9 @@ struct mp_ingest_config {
     mp_call_handler api; /* every path under /api/ that the caller may use */
     void *arg;
 };
-/* Off loopback without ingest tokens: MP_EDENIED unless no_auth. */
+/* Off loopback without ingest tokens: MP_EDENIED unless no_auth. MP_EINVAL: `listen`, or
+ * a token file; MP_EBUSY: the port is taken. The loop must turn once more after a
+ * failure. `config` is copied but for its texts, which are not needed after. */
 MP_MUST_CHECK int mp_ingest_start(uv_loop_t *loop, const struct mp_ingest_config *config,
                                   struct mp_ingest **out, struct mp_error *err);
 /* Where it listens, with the real port: "127.0.0.1:4000". */
@@ -52,8 +54,8 @@ const char *mp_ingest_address(const struct mp_ingest *ingest);
 void mp_ingest_close(struct mp_ingest *ingest, void (*on_closed)(void *arg), void *arg);
 #endif
 
-struct mp_str mp_call_method(const struct mp_call *call);
-struct mp_str mp_call_path(const struct mp_call *call); /* without the query */
+struct mp_str mp_call_method(const struct mp_call *call); /* of HEAD: "GET" */
+struct mp_str mp_call_path(const struct mp_call *call);   /* without the query */
 struct mp_str mp_call_body(const struct mp_call *call);
 /* In any case; the empty slice when absent. */
 struct mp_str mp_call_header(const struct mp_call *call, const char *name);
