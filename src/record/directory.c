@@ -43,7 +43,8 @@ static int compare(struct mp_str a, struct mp_str b)
 }
 
 /* Where `name` is, or would be. */
-static size_t place_of(const struct mp_directory *directory, struct mp_str name, bool *found)
+static size_t place_of(const struct mp_directory *directory, struct mp_str name,
+                       bool *found)
 {
     size_t low = 0;
     size_t high = directory->count;
@@ -153,8 +154,8 @@ bool mp_directory_has(const struct mp_directory *directory, struct mp_str partne
     return found;
 }
 
-/* Goes back to the last star only, so that a pattern of stars costs no more than the product
- * of the two lengths. */
+/* Goes back to the last star only, so that a pattern of stars costs no more than the
+ * product of the two lengths. */
 static bool matches(struct mp_str pattern, struct mp_str type)
 {
     size_t p = 0;

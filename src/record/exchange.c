@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const char *const verdict_names[] = {
-    [MP_VERDICT_NONE] = "",         [MP_VERDICT_DELIVERED] = "delivered",
-    [MP_VERDICT_RETRY] = "retry",   [MP_VERDICT_DEAD] = "dead",
+    [MP_VERDICT_NONE] = "",           [MP_VERDICT_DELIVERED] = "delivered",
+    [MP_VERDICT_RETRY] = "retry",     [MP_VERDICT_DEAD] = "dead",
     [MP_VERDICT_SKIPPED] = "skipped", [MP_VERDICT_PAUSE] = "pause",
 };
 #define VERDICTS (sizeof(verdict_names) / sizeof(verdict_names[0]))
@@ -27,8 +27,8 @@ enum mp_verdict_kind mp_verdict_of_name(struct mp_str name)
     return MP_VERDICT_NONE;
 }
 
-void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind, const char *format,
-                    ...)
+void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind,
+                    const char *format, ...)
 {
     /* The arguments may point into the text that is being replaced. */
     char why[sizeof(verdict->why)] = "";
@@ -53,12 +53,14 @@ struct mp_str mp_request_body(const struct mp_request *request)
     if (!request->has_body) {
         return mp_str_of("");
     }
-    return request->body_borrowed.data ? request->body_borrowed : mp_buf_str(&request->body);
+    return request->body_borrowed.data ? request->body_borrowed
+                                       : mp_buf_str(&request->body);
 }
 
 struct mp_str mp_request_url_shown(const struct mp_request *request)
 {
-    return mp_buf_str(request->url_shown.length > 0 ? &request->url_shown : &request->url);
+    return mp_buf_str(request->url_shown.length > 0 ? &request->url_shown
+                                                    : &request->url);
 }
 
 /* The next line of `rest`, without its end; false: none left. */
@@ -107,8 +109,10 @@ bool mp_response_header(const struct mp_response *response, struct mp_str name,
         if (!colon || !mp_str_equal_nocase(field, name)) {
             continue;
         }
-        struct mp_str value = trim((struct mp_str){colon + 1, line.length - field.length - 1});
-        /* A value that does not fit is left out whole: half a value would be another value. */
+        struct mp_str value =
+            trim((struct mp_str){colon + 1, line.length - field.length - 1});
+        /* A value that does not fit is left out whole: half a value would be another
+         * value. */
         size_t before = out->length;
         if ((found && mp_buf_append_text(out, ", ") != MP_OK) ||
             mp_buf_append_str(out, value) != MP_OK) {

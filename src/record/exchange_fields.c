@@ -70,8 +70,9 @@ struct mp_str mp_header_value(const struct mp_request *request, size_t index)
 struct mp_str mp_header_shown(const struct mp_request *request, size_t index)
 {
     const struct mp_header *header = &request->headers[index];
-    return header->shown_length > 0 ? slice(request, header->shown_at, header->shown_length)
-                                    : mp_header_value(request, index);
+    return header->shown_length > 0
+               ? slice(request, header->shown_at, header->shown_length)
+               : mp_header_value(request, index);
 }
 
 int mp_request_find_header(const struct mp_request *request, struct mp_str name)
@@ -113,8 +114,8 @@ static bool is_field_value(struct mp_str value)
 
 static bool is_ours(struct mp_str name)
 {
-    static const char *const ours[] = {"Host",   "Content-Length", "Transfer-Encoding",
-                                       "Expect", "Connection",     "TE",
+    static const char *const ours[] = {"Host",    "Content-Length", "Transfer-Encoding",
+                                       "Expect",  "Connection",     "TE",
                                        "Trailer", "Upgrade"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         if (mp_str_equal_nocase(name, mp_str_of(ours[i]))) {
@@ -129,7 +130,8 @@ static int check_field(struct mp_str name, struct mp_str value, struct mp_str sh
 {
     if (!is_token(name)) {
         /* The name itself is not shown: it may be anything, also a line of its own. */
-        return mp_error_set(err, MP_EINVAL, "could not set a header: its name is no token");
+        return mp_error_set(err, MP_EINVAL,
+                            "could not set a header: its name is no token");
     }
     int shown_bytes = name.length < 64 ? (int)name.length : 64;
     if (!is_field_value(value) || !is_field_value(shown)) {
@@ -151,7 +153,8 @@ static size_t live_bytes(const struct mp_request *request)
     size_t bytes = 0;
     for (size_t i = 0; i < request->header_count; i++) {
         const struct mp_header *header = &request->headers[i];
-        bytes += (size_t)header->name_length + header->value_length + header->shown_length;
+        bytes +=
+            (size_t)header->name_length + header->value_length + header->shown_length;
     }
     return bytes;
 }
@@ -185,8 +188,9 @@ static int compact(struct mp_request *request)
     int status = MP_OK;
     for (size_t i = 0; status == MP_OK && i < request->header_count; i++) {
         const struct mp_header *old = &request->headers[i];
-        status = keep_field(&text, mp_header_name(request, i), mp_header_value(request, i),
-                            slice(request, old->shown_at, old->shown_length), &headers[i]);
+        status =
+            keep_field(&text, mp_header_name(request, i), mp_header_value(request, i),
+                       slice(request, old->shown_at, old->shown_length), &headers[i]);
     }
     if (status != MP_OK) {
         mp_buf_fini(&text);
@@ -205,8 +209,8 @@ static int refuse_limit(struct mp_error *err, struct mp_str name, const char *wh
                         name.data, why);
 }
 
-int mp_request_set_header(struct mp_request *request, struct mp_str name, struct mp_str value,
-                          struct mp_str shown, struct mp_error *err)
+int mp_request_set_header(struct mp_request *request, struct mp_str name,
+                          struct mp_str value, struct mp_str shown, struct mp_error *err)
 {
     int status = check_field(name, value, shown, err);
     if (status != MP_OK) {
@@ -228,7 +232,8 @@ int mp_request_set_header(struct mp_request *request, struct mp_str name, struct
         status = keep_field(&request->text, name, value, shown, &header);
     }
     if (status != MP_OK) {
-        return mp_error_set(err, status, "could not set a header: %s", mp_status_text(status));
+        return mp_error_set(err, status, "could not set a header: %s",
+                            mp_status_text(status));
     }
     if (place < 0) {
         request->headers[request->header_count++] = header;

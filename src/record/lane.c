@@ -122,8 +122,8 @@ static int read_name(struct mp_str name, char host[MP_LANE_BYTES], struct mp_err
     return MP_OK;
 }
 
-/* The host into `host`; what is left of the authority (a colon and a port, or nothing) stays
- * in `rest`. */
+/* The host into `host`; what is left of the authority (a colon and a port, or nothing)
+ * stays in `rest`. */
 static int read_host(struct mp_str *rest, char host[MP_LANE_BYTES], struct mp_error *err)
 {
     const char *end;
@@ -182,7 +182,8 @@ int mp_authority_of(struct mp_str url, char out[MP_LANE_BYTES], size_t *path_at,
     if (status != MP_OK) {
         return status;
     }
-    snprintf(out, MP_LANE_BYTES, "%s://%.*s:%u", tls ? "https" : "http", HOST_MAX, host, port);
+    snprintf(out, MP_LANE_BYTES, "%s://%.*s:%u", tls ? "https" : "http", HOST_MAX, host,
+             port);
     if (path_at) {
         *path_at = end;
     }

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "embedded.h"
+#include "moonpost/clock.h"
+
+/* One thread alone writes. A commit begins as soon as the last one is through and
+ * something waits for its durability; what waits meanwhile is the next commit. No timer
+ * makes anyone wait for company. */
+
+/* Settles and retries wait for company, but not long: a crash before only repeats
+ * attempts. */
+#define LAZY_MOST    1000
+#define LAZY_US      20000
+#define REPEAT_US    1000000
+#define ONCE_RECORDS 4096
+#define ONCE_BYTES   ((size_t)8 * 1024 * 1024)
+
+void mp__work_add(struct mp__work *work, struct mp__op *op)
+{
+    op->next = NULL;
+    if (work->tail) {
+        work->tail->next = op;
+    } else {
+        work->head = op;
+    }
+    work->tail = op;
+}
+
+void mp__work_settle(struct mp__work *work, struct mp_record *record)
+{
+    if (work->settled_count == work->settled_capacity) {
+        size_t capacity = work->settled_capacity ? work->settled_capacity * 2 : 256;
+        uint64_t *grown = realloc(work->settled, capacity * sizeof(uint64_t));
+        if (!grown) {
+            /* The record itself says it as well, and takes no new memory. */
+            mp_record_list_push(&work->changed, record);
+            return;
+        }
+        work->settled = grown;
+        work->settled_capacity = capacity;
+    }
+    work->settled[work->settled_count++] = record->seq;
+    mp_record_free(record);
+}
+
+static bool take_settled(struct mp__work *to, struct mp__work *from)
+{
+    size_t count = to->settled_count + from->settled_count;
+    if (to->settled_count == 0 && from->settled_count > 0) {
+        uint64_t *settled = to->settled;
+        size_t capacity = to->settled_capacity;
+        to->settled = from->settled;
+        to->settled_capacity = from->settled_capacity;
+        from->settled = settled;
+        from->settled_capacity = capacity;
+    } else if (from->settled_count > 0) {
+        if (count > to->settled_capacity) {
+            uint64_t *grown = realloc(to->settled, 2 * count * sizeof(uint64_t));
+            if (!grown) {
+                return false;
+            }
+            to->settled = grown;
+            to->settled_capacity = 2 * count;
+        }
+        memcpy(to->settled + to->settled_count, from->settled,
+               from->settled_count * sizeof(uint64_t));
+    }
+    to->settled_count = count;
+    from->settled_count = 0;
+    return true;
+}
+
+void mp__work_move(struct mp__work *to, struct mp__work *from)
+{
+    if (!take_settled(to, from)) {
+        return; /* out of memory: all of it stays where it is, in its order, until later
+                 */
+    }
+    mp_record_list_append(&to->changed, &from->changed);
+    if (from->head) {
+        if (to->tail) {
+            to->tail->next = from->head;
+        } else {
+            to->head = from->head;
+        }
+        to->tail = from->tail;
+        from->head = from->tail = NULL;
+    }
+}
+
+static size_t lazy_count(const struct mp__work *work)
+{
+    return work->settled_count + work->changed.count;
+}
+
+/* What only this thread sees. */
+struct run {
+    struct mp__storage *storage;
+    struct mp__work todo;
+    int64_t lazy_since_us;
+    int64_t repeat_at_us; /* 0: writes work */
+    const char *why;
+};
+
+static int run_op(struct mp__store *store, struct mp__op *op, int64_t now_ms)
+{
+    op->status = MP_OK;
+    if (op->kind == MP__OP_PAUSE) {
+        struct mp__pause_op *pause = (struct mp__pause_op *)(void *)op;
+        return pause->clear ? mp__store_clear_pause(store, pause->pause.name)
+                            : mp__store_set_pause(store, &pause->pause);
+    }
+    if (op->kind == MP__OP_DEAD) {
+        return mp__store_dead(store, &((struct mp__dead_op *)(void *)op)->portion);
+    }
+    if (op->kind == MP__OP_FETCH) {
+        struct mp__fetch_op *fetch = (struct mp__fetch_op *)(void *)op;
+        mp_record_list_free(&fetch->fetch.records);
+        fetch->fetch = fetch->from;
+        op->status = mp__store_fetch(store, &fetch->fetch);
+        op->why = op->status == MP_OK ? NULL : mp__store_why(store);
+        return MP_OK; /* one lane that cannot be read is no reason to store nothing */
+    }
+    struct mp__append_op *append = (struct mp__append_op *)(void *)op;
+    int status =
+        append->append->has_key ? mp__store_key(store, append->append, now_ms) : MP_OK;
+    if (status == MP_EDUPLICATE || status == MP_ECONFLICT) {
+        op->status = status;
+        return MP_OK;
+    }
+    const struct mp_record *record = append->records.head;
+    for (; status == MP_OK && record; record = record->next) {
+        status = mp__store_insert(store, record);
+    }
+    return status;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *)a;
+    uint64_t second = *(const uint64_t *)b;
+    return (first > second) - (first < second);
+}
+
+static int run_lazy(struct mp__store *store, struct mp__work *todo)
+{
+    int status = MP_OK;
+    /* In order, so that neighbours in the tree are visited once. */
+    if (todo->settled_count > 1) {
+        qsort(todo->settled, todo->settled_count, sizeof(uint64_t), compare);
+    }
+    for (size_t i = 0; status == MP_OK && i < todo->settled_count; i++) {
+        status = mp__store_settle(store, todo->settled[i]);
+    }
+    const struct mp_record *record = todo->changed.head;
+    for (; status == MP_OK && record; record = record->next) {
+        status = mp__store_change(store, record);
+    }
+    return status;
+}
+
+/* Everything up to `end` in one transaction; nothing of it when it fails. */
+static int transact(struct run *run, const struct mp__op *end)
+{
+    struct mp__store *store = run->storage->store;
+    int64_t now_ms = mp_clock_wall_ms();
+    bool failing = run->repeat_at_us != 0;
+    bool writes = lazy_count(&run->todo) > 0 || failing;
+    for (struct mp__op *op = run->todo.head; op != end && !writes; op = op->next) {
+        writes = op->kind != MP__OP_FETCH;
+    }
+    int status = writes ? mp__store_begin(store) : MP_OK;
+    if (status == MP_OK) {
+        status = run_lazy(store, &run->todo);
+    }
+    for (struct mp__op *op = run->todo.head; status == MP_OK && op != end;
+         op = op->next) {
+        status = run_op(store, op, now_ms);
+    }
+    if (status == MP_OK && writes) {
+        status = failing ? mp__store_probe(store) : mp__store_expire_keys(store, now_ms);
+    }
+    if (status == MP_OK && writes) {
+        int64_t from_us = mp_clock_mono_us();
+        status = mp__store_commit(store);
+        mp_histogram_observe_us(run->storage->commit_seconds,
+                                mp_clock_mono_us() - from_us);
+    }
+    run->why = status == MP_OK ? NULL : mp__store_why(store);
+    if (status != MP_OK && writes) {
+        mp__store_rollback(store);
+    }
+    return status;
+}
+
+/* The first op that is not in this transaction. */
+static struct mp__op *end_of_portion(const struct mp__work *todo)
+{
+    size_t records = 0;
+    size_t bytes = 0;
+    struct mp__op *op = todo->head;
+    while (op && records < ONCE_RECORDS && bytes < ONCE_BYTES) {
+        if (op->kind == MP__OP_APPEND) {
+            records += ((struct mp__append_op *)(void *)op)->records.count;
+            bytes += ((struct mp__append_op *)(void *)op)->records.bytes;
+        }
+        op = op->next;
+    }
+    return op;
+}
+
+/* Moves the ops up to `end` that are done, or with `failed` the appends alone, to `done`.
+ */
+static void take_done(struct run *run, const struct mp__op *end, int failed,
+                      struct mp__work *done)
+{
+    struct mp__work kept = {0};
+    struct mp__op *op = run->todo.head;
+    while (op != end) {
+        struct mp__op *next = op->next;
+        if (failed != MP_OK && op->kind == MP__OP_APPEND) {
+            op->status = failed;
+            op->why = run->why;
+        }
+        mp__work_add(failed == MP_OK || op->kind == MP__OP_APPEND ? done : &kept, op);
+        op = next;
+    }
+    while (op) {
+        struct mp__op *next = op->next;
+        mp__work_add(&kept, op);
+        op = next;
+    }
+    run->todo.head = kept.head;
+    run->todo.tail = kept.tail;
+}
+
+static void count_stored(struct run *run, const struct mp__work *done)
+{
+    uint64_t count = 0;
+    for (struct mp__op *op = done->head; op; op = op->next) {
+        if (op->kind == MP__OP_APPEND && op->status == MP_OK) {
+            count += ((struct mp__append_op *)(void *)op)->records.count;
+        }
+    }
+    mp_series_add(run->storage->records_total, count);
+}
+
+static void post(struct run *run, struct mp__work *done, bool ready_changed, bool ended)
+{
+    struct mp__storage *storage = run->storage;
+    if (!done->head && !ready_changed && !ended) {
+        return;
+    }
+    uv_mutex_lock(&storage->mutex);
+    if (done->head) {
+        if (storage->done_tail) {
+            storage->done_tail->next = done->head;
+        } else {
+            storage->done_head = done->head;
+        }
+        storage->done_tail = done->tail;
+    }
+    if (ready_changed) {
+        storage->ready_changed = true;
+        storage->ready_why = run->why;
+    }
+    storage->ended = ended;
+    uv_async_t *wake = storage->wake_main;
+    if (wake) {
+        uv_async_send(wake);
+    }
+    uv_mutex_unlock(&storage->mutex);
+}
+
+static int try_portion(struct run *run, struct mp__work *done)
+{
+    struct mp__op *end = end_of_portion(&run->todo);
+    int status = transact(run, end);
+    take_done(run, end, status, done);
+    if (status == MP_OK) {
+        run->todo.settled_count = 0;
+        mp_record_list_free(&run->todo.changed);
+        run->lazy_since_us = 0;
+    }
+    return status;
+}
+
+static void run_portion(struct run *run)
+{
+    struct mp__work done = {0};
+    bool failed_before = run->repeat_at_us != 0;
+    if (try_portion(run, &done) == MP_OK) {
+        run->repeat_at_us = 0;
+        count_stored(run, &done);
+        if (failed_before) {
+            mp_log_info("queue", "can write to disk again");
+        }
+    } else {
+        if (!failed_before) {
+            mp_log_error("queue", "could not write to disk: %s", run->why);
+        }
+        run->repeat_at_us = mp_clock_mono_us() + REPEAT_US;
+        const char *why = run->why;
+        /* What was resolved needs little room, and may find it where appends did not. */
+        (void)try_portion(run, &done);
+        run->why = why;
+    }
+    post(run, &done, failed_before != (run->repeat_at_us != 0), false);
+}
+
+/* How long to wait before the next portion; 0: not at all; -1: until there is work. */
+static int64_t wait_us(struct run *run, bool stop)
+{
+    bool append = false;
+    for (struct mp__op *op = run->todo.head; op && !append; op = op->next) {
+        append = op->kind == MP__OP_APPEND;
+    }
+    int64_t now_us = mp_clock_mono_us();
+    if (run->repeat_at_us != 0 && !append && !stop) {
+        return run->repeat_at_us > now_us ? run->repeat_at_us - now_us : 0;
+    }
+    if (run->todo.head || stop || lazy_count(&run->todo) >= LAZY_MOST) {
+        return 0;
+    }
+    if (lazy_count(&run->todo) == 0) {
+        return -1;
+    }
+    if (run->lazy_since_us == 0) {
+        run->lazy_since_us = now_us;
+    }
+    int64_t left_us = run->lazy_since_us + LAZY_US - now_us;
+    return left_us > 0 ? left_us : 0;
+}
+
+/* Returns whether this is the end. */
+static bool wait_for_work(struct run *run)
+{
+    struct mp__storage *storage = run->storage;
+    uv_mutex_lock(&storage->mutex);
+    for (;;) {
+        mp__work_move(&run->todo, &storage->inbox);
+        int64_t us = wait_us(run, storage->stop);
+        if (us == 0) {
+            break;
+        }
+        storage->sleeping = true;
+        storage->lazy_seen = us < 0 ? 0 : lazy_count(&run->todo) + 1;
+        if (us < 0) {
+            uv_cond_wait(&storage->cond, &storage->mutex);
+        } else {
+            uv_cond_timedwait(&storage->cond, &storage->mutex, (uint64_t)us * 1000);
+        }
+        storage->sleeping = false;
+    }
+    bool stop = storage->stop;
+    uv_mutex_unlock(&storage->mutex);
+    return stop;
+}
+
+static void storage_main(void *arg)
+{
+    struct run run = {.storage = arg};
+    for (;;) {
+        bool stop = wait_for_work(&run);
+        if (run.todo.head || lazy_count(&run.todo) > 0 || run.repeat_at_us != 0) {
+            run_portion(&run);
+        }
+        if (stop && (!run.todo.head || run.repeat_at_us != 0)) {
+            break;
+        }
+    }
+    /* What could not be written is attempted again after the next start. */
+    struct mp__work done = {.head = run.todo.head, .tail = run.todo.tail};
+    for (struct mp__op *op = done.head; op; op = op->next) {
+        op->status = MP_ECLOSED;
+        op->why = "shutting down";
+    }
+    mp_record_list_free(&run.todo.changed);
+    free(run.todo.settled);
+    mp__store_close(run.storage->store);
+    post(&run, &done, false, true);
+}
+
+int mp__storage_start(struct mp__storage *storage)
+{
+    if (uv_mutex_init(&storage->mutex) != 0) {
+        return MP_ENOMEM;
+    }
+    if (uv_cond_init(&storage->cond) != 0) {
+        uv_mutex_destroy(&storage->mutex);
+        return MP_ENOMEM;
+    }
+    if (uv_thread_create(&storage->thread, storage_main, storage) != 0) {
+        uv_cond_destroy(&storage->cond);
+        uv_mutex_destroy(&storage->mutex);
+        return MP_EAGAIN;
+    }
+    return MP_OK;
+}
+
+void mp__storage_push(struct mp__storage *storage, struct mp__work *work, bool stop)
+{
+    uv_mutex_lock(&storage->mutex);
+    mp__work_move(&storage->inbox, work);
+    storage->stop = stop;
+    /* A thread that waits for company already need not be woken for more of it. */
+    bool urgent = storage->inbox.head || stop || storage->lazy_seen == 0 ||
+                  storage->lazy_seen + lazy_count(&storage->inbox) > LAZY_MOST;
+    if (storage->sleeping && urgent) {
+        uv_cond_signal(&storage->cond);
+    }
+    uv_mutex_unlock(&storage->mutex);
+}
+
+struct mp__op *mp__storage_results(struct mp__storage *storage, bool *ended,
+                                   bool *ready_changed, const char **ready_why)
+{
+    uv_mutex_lock(&storage->mutex);
+    struct mp__op *results = storage->done_head;
+    storage->done_head = storage->done_tail = NULL;
+    *ended = storage->ended;
+    *ready_changed = storage->ready_changed;
+    *ready_why = storage->ready_why;
+    storage->ready_changed = false;
+    uv_mutex_unlock(&storage->mutex);
+    return results;
+}
+
+void mp__storage_join(struct mp__storage *storage)
+{
+    uv_thread_join(&storage->thread);
+    uv_cond_destroy(&storage->cond);
+    uv_mutex_destroy(&storage->mutex);
+    free(storage->inbox.settled);
+}
