@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "lane.h"
+#include "lookup.h"
+#include "partner.h"
+#include "transfer.h"
+
+/* One attempt, from a record to its outcome. Used again: a worker keeps some. */
+struct mp__attempt {
+    struct mp__attempt *next, *prev; /* the worker's: under way, or spare */
+    struct mp__transfer transfer;
+    struct mp_request request;
+    struct mp__worker *worker;
+    struct mp_record *record;
+    struct mp__lane *lane;
+    struct mp__generation *generation;
+    int64_t began_us; /* monotonic */
+    bool is_probe;
+    bool is_scout;
+    bool has_request;
+    struct mp__lookup *lookup;                  /* the lookup it makes */
+    struct mp__attempt *wait_next, **wait_link; /* wait_link is NULL unless it waits */
+};
+
+/* Begins an attempt of the lane's oldest record. False: out of memory, nothing was begun.
+ */
+bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is_probe);
+/* The transfer ended. */
+/* What it waited for is over: sends the request. */
+void mp__attempt_resume(struct mp__attempt *attempt);
+void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code);
+/* Ends it now; its record is parked. */
+void mp__attempt_abort(struct mp__attempt *attempt);
+void mp__attempt_free(struct mp__attempt *attempt);
+
+/* outcome.c: what becomes of the record. */
+struct mp__ending {
+    const struct mp_response *response; /* status 0 and no error: there was no exchange */
+    struct mp_verdict verdict;
+    bool is_default;  /* the status's own verdict */
+    bool is_exchange; /* it went out */
+    int64_t duration_us;
+};
+void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending);

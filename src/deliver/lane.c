@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker.h"
+
+/* Rings. */
+
+static void ring_push(struct mp__ring *ring, struct mp__lane *lane)
+{
+    lane->ring = ring;
+    lane->ring_next = NULL;
+    lane->ring_prev = ring->tail;
+    if (ring->tail) {
+        ring->tail->ring_next = lane;
+    } else {
+        ring->head = lane;
+    }
+    ring->tail = lane;
+}
+
+static void ring_remove(struct mp__lane *lane)
+{
+    struct mp__ring *ring = lane->ring;
+    if (!ring) {
+        return;
+    }
+    *(lane->ring_prev ? &lane->ring_prev->ring_next : &ring->head) = lane->ring_next;
+    *(lane->ring_next ? &lane->ring_next->ring_prev : &ring->tail) = lane->ring_prev;
+    lane->ring = NULL;
+}
+
+/* Lanes. */
+
+struct mp__lane *mp__lane_find(struct mp__worker *worker, struct mp_str name)
+{
+    struct mp__map_node *node = mp__map_find(&worker->lanes, name, mp__hash(name));
+    return (struct mp__lane *)(void *)node;
+}
+
+static unsigned share_of(const struct mp__partner *partner)
+{
+    if (partner->shared->is_spread) {
+        return 8; /* many authorities, few of them busy */
+    }
+    int64_t most = partner->current ? partner->current->script->concurrency : 1;
+    return most < MP__MULTI_SHARE ? (unsigned)most : MP__MULTI_SHARE;
+}
+
+struct mp__lane *mp__lane_find_or_add(struct mp__worker *worker,
+                                      struct mp__partner *partner, struct mp_str name)
+{
+    struct mp__lane *lane = mp__lane_find(worker, name);
+    if (lane) {
+        return lane;
+    }
+    lane = calloc(1, sizeof(*lane) + name.length + 1);
+    if (!lane) {
+        return NULL;
+    }
+    memcpy(lane->name, name.data, name.length);
+    lane->node.key = (struct mp_str){lane->name, name.length};
+    if (mp__map_add(&worker->lanes, &lane->node) != MP_OK) {
+        free(lane);
+        return NULL;
+    }
+    lane->partner = partner;
+    lane->weight = share_of(partner);
+    lane->multi = mp__curl_loop_reserve(&worker->curl, lane->weight);
+    lane->used_ms = worker->mono_ms;
+    lane->next = partner->lanes;
+    if (lane->next) {
+        lane->next->prev = lane;
+    }
+    partner->lanes = lane;
+    return lane;
+}
+
+void mp__lane_free(struct mp__worker *worker, struct mp__lane *lane)
+{
+    if (lane->health.breaker != MP__BREAKER_CLOSED) {
+        mp_series_add(lane->partner->shared->breaker_open, (uint64_t)-1);
+    }
+    ring_remove(lane);
+    mp__map_remove(&worker->lanes, &lane->node);
+    mp__curl_loop_release(&worker->curl, lane->multi, lane->weight);
+    *(lane->prev ? &lane->prev->next : &lane->partner->lanes) = lane->next;
+    if (lane->next) {
+        lane->next->prev = lane->prev;
+    }
+    mp_record_list_free(&lane->waiting);
+    free(lane);
+}
+
+void mp__lane_sweep(struct mp__worker *worker, struct mp__lane *lane)
+{
+    int64_t idle_ms = worker->room->tuning.lane_idle_ms;
+    bool is_idle = lane->in_flight == 0 && lane->waiting.count == 0 &&
+                   worker->mono_ms - lane->used_ms >= idle_ms;
+    bool remembers = lane->health.breaker != MP__BREAKER_CLOSED &&
+                     worker->wall_ms < lane->health.until_ms + idle_ms;
+    if (is_idle && !remembers) {
+        mp__lane_free(worker, lane);
+    }
+}
+
+/* Waiting records. */
+
+void mp__lane_take(struct mp__worker *worker, struct mp__lane *lane,
+                   struct mp_record *record)
+{
+    const struct mp__health *health = &lane->health;
+    lane->used_ms = worker->mono_ms;
+    if (!lane->partner->current || lane->is_paused || worker->is_draining ||
+        (health->breaker == MP__BREAKER_OPEN && worker->wall_ms < health->until_ms)) {
+        mp__worker_park(worker, record);
+        return;
+    }
+    mp_record_list_push(&lane->waiting, record);
+    mp__lane_touch(worker, lane);
+}
+
+void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane)
+{
+    struct mp_record *record;
+    while ((record = mp_record_list_pop(&lane->waiting))) {
+        mp__worker_park(worker, record);
+    }
+    ring_remove(lane);
+}
+
+/* A partner that came from another worker may still have attempts in flight there: they
+ * count. */
+static bool has_place(const struct mp__lane *lane)
+{
+    const struct mp__partner *partner = lane->partner;
+    int64_t most = partner->current->script->concurrency;
+    if (lane->in_flight >= most) {
+        return false;
+    }
+    return partner->shared->is_spread ||
+           atomic_load_explicit(&partner->shared->in_flight, memory_order_relaxed) < most;
+}
+
+bool mp__lane_admits(struct mp__worker *worker, const struct mp__lane *lane,
+                     bool *is_probe)
+{
+    *is_probe = false;
+    return lane->waiting.count > 0 && lane->partner->current && !lane->is_paused &&
+           !worker->is_draining && has_place(lane) &&
+           mp__health_admits(&lane->health, worker->wall_ms, is_probe) &&
+           (lane->warm_until_ms > worker->mono_ms || !lane->has_scout);
+}
+
+void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
+{
+    bool is_probe;
+    if (!lane->ring && mp__lane_admits(worker, lane, &is_probe)) {
+        bool is_warm = lane->warm_until_ms > worker->mono_ms;
+        ring_push(is_warm ? &worker->ready : &worker->cold, lane);
+    }
+}
+
+struct mp__lane *mp__lane_next_ready(struct mp__worker *worker)
+{
+    struct mp__lane *lane = NULL;
+    if (worker->scouts < worker->lookups.max) {
+        lane = worker->cold.head;
+    }
+    lane = lane ? lane : worker->ready.head;
+    if (lane) {
+        ring_remove(lane);
+    }
+    return lane;
+}
+
+/* How it goes. */
+
+static void open_or_closed(struct mp__lane *lane, enum mp__breaker before)
+{
+    bool was_open = before != MP__BREAKER_CLOSED;
+    bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
+    if (was_open != is_open) {
+        mp_series_add(lane->partner->shared->breaker_open, is_open ? 1 : (uint64_t)-1);
+    }
+}
+
+static void hold(struct mp__worker *worker, struct mp__lane *lane)
+{
+    mp__lane_park_waiting(worker, lane);
+    struct mp__news *news = mp__worker_news(worker, MP__NEWS_HOLD);
+    if (news) {
+        memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
+        news->until_ms = lane->health.until_ms;
+    }
+}
+
+void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
+                        const struct mp_verdict *verdict, int status, bool is_default,
+                        bool was_probe)
+{
+    enum mp__breaker before = lane->health.breaker;
+    enum mp__health_change change =
+        mp__health_exchange(&lane->health, &worker->room->tuning, verdict->kind, status,
+                            is_default, was_probe, worker->wall_ms);
+    open_or_closed(lane, before);
+    if (change == MP__HEALTH_OPENED) {
+        hold(worker, lane);
+    } else if (change == MP__HEALTH_AUTH_PAUSE) {
+        char reason[64];
+        snprintf(reason, sizeof(reason), "%u answers of 401 or 403 in a row",
+                 worker->room->tuning.auth_streak);
+        mp__lane_pause(worker, lane, MP_PAUSE_AUTH, reason);
+    }
+}
+
+void mp__lane_threw(struct mp__worker *worker, struct mp__lane *lane, struct mp_str id,
+                    const char *why, bool has_overrun)
+{
+    const struct mp__deliver_tuning *tuning = &worker->room->tuning;
+    char reason[256];
+    if (has_overrun && mp__health_overran(&lane->health, tuning, worker->mono_ms)) {
+        snprintf(reason, sizeof(reason), "overran its budget %u times: %s",
+                 tuning->overruns, why);
+        mp__lane_pause(worker, lane, MP_PAUSE_SCRIPT, reason);
+    }
+    if (mp__health_threw(&lane->health, tuning, mp__hash(id))) {
+        snprintf(reason, sizeof(reason), "%u deliveries in a row threw: %s",
+                 tuning->thrown_streak, why);
+        mp__lane_pause(worker, lane, MP_PAUSE_SCRIPT, reason);
+    }
+}
+
+void mp__lane_pause(struct mp__worker *worker, struct mp__lane *lane,
+                    enum mp_pause_kind kind, const char *reason)
+{
+    struct mp__news *news;
+    if (lane->is_paused || !(news = mp__worker_news(worker, MP__NEWS_PAUSE))) {
+        return;
+    }
+    lane->is_paused = true;
+    mp__lane_park_waiting(worker, lane);
+    memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
+    news->pause.kind = kind;
+    news->pause.since_ms = worker->wall_ms;
+    snprintf(news->pause.reason, sizeof(news->pause.reason), "%s", reason);
+}
+
+void mp__lane_resume(struct mp__worker *worker, struct mp__lane *lane)
+{
+    lane->is_paused = false;
+    mp__health_forgive(&lane->health);
+    mp__lane_touch(worker, lane);
+}

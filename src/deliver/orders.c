@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "moonpost/log.h"
+#include "worker.h"
+
+struct mp__order *mp__order_new(enum mp__order_kind kind, struct mp_str name)
+{
+    struct mp__order *order = calloc(1, sizeof(*order));
+    if (!order) {
+        mp_log_error("deliver", "could not tell a worker: out of memory");
+        return NULL;
+    }
+    order->kind = kind;
+    size_t length = name.length < sizeof(order->name) ? name.length : 0;
+    if (length > 0) {
+        memcpy(order->name, name.data, length);
+    }
+    return order;
+}
+
+void mp__worker_order(struct mp__worker *worker, struct mp__order *order)
+{
+    pthread_mutex_lock(&worker->lock);
+    if (worker->orders_tail) {
+        worker->orders_tail->next = order;
+    } else {
+        worker->orders = order;
+    }
+    worker->orders_tail = order;
+    pthread_mutex_unlock(&worker->lock);
+    uv_async_send(&worker->wake);
+}
+
+static struct mp__lane *lane_of(struct mp__worker *worker, const struct mp_record *record)
+{
+    struct mp__partner *partner = mp__partner_find(worker, record->partner);
+    return partner ? mp__lane_find_or_add(worker, partner, record->lane) : NULL;
+}
+
+static void take(struct mp__worker *worker, struct mp_record_list *records)
+{
+    struct mp__lane *lane = NULL; /* records of one lane come together */
+    struct mp_record *record;
+    while ((record = mp_record_list_pop(records))) {
+        if (!lane || !mp_str_equal(lane->node.key, record->lane)) {
+            lane = lane_of(worker, record);
+        }
+        if (lane) {
+            mp__lane_take(worker, lane, record);
+        } else {
+            mp__worker_park(worker, record);
+        }
+    }
+}
+
+static void set_script(struct mp__worker *worker, struct mp__order *order)
+{
+    struct mp__partner *partner = mp__partner_find_or_add(worker, order->shared);
+    if (partner) {
+        mp__partner_set_script(worker, partner, order->script);
+    } else if (order->script) {
+        mp_script_unref(order->script);
+    }
+}
+
+static void adopt(struct mp__worker *worker, const struct mp__order *order)
+{
+    struct mp__partner *partner = mp__partner_find(worker, order->shared->node.key);
+    struct mp__lane *lane =
+        partner ? mp__lane_find_or_add(worker, partner, mp_str_of(order->name)) : NULL;
+    if (!lane) {
+        return;
+    }
+    bool was_open = lane->health.breaker != MP__BREAKER_CLOSED;
+    lane->health = order->health;
+    mp__health_probe_void(&lane->health); /* its probe, if there is one, ends elsewhere */
+    bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
+    mp_series_add(order->shared->breaker_open, (uint64_t)is_open - (uint64_t)was_open);
+}
+
+static void each_lane_of(struct mp__worker *worker, struct mp_str name,
+                         void (*each)(struct mp__worker *worker, struct mp__lane *lane))
+{
+    struct mp__partner *partner = mp__partner_find(worker, name);
+    struct mp__lane *lane = partner ? partner->lanes : mp__lane_find(worker, name);
+    while (lane) {
+        struct mp__lane *next = partner ? lane->next : NULL;
+        each(worker, lane);
+        lane = next;
+    }
+}
+
+static void pause_lane(struct mp__worker *worker, struct mp__lane *lane)
+{
+    lane->is_paused = true;
+    mp__lane_park_waiting(worker, lane);
+}
+
+static void park_lane(void *arg, struct mp__map_node *node)
+{
+    mp__lane_park_waiting(arg, (struct mp__lane *)(void *)node);
+}
+
+static void drain(struct mp__worker *worker)
+{
+    worker->is_draining = true;
+    mp__map_each(&worker->lanes, park_lane, worker);
+}
+
+static void abort_all(struct mp__worker *worker)
+{
+    worker->again = NULL;
+    while (worker->attempts) {
+        mp__attempt_abort(worker->attempts);
+    }
+    worker->again = NULL; /* those that were let go on have ended too */
+}
+
+static void stop(struct mp__worker *worker)
+{
+    drain(worker);
+    abort_all(worker);
+    while (worker->spare) {
+        struct mp__attempt *attempt = worker->spare;
+        worker->spare = attempt->next;
+        mp__attempt_free(attempt);
+    }
+    mp__curl_loop_close(&worker->curl);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->prepare, NULL);
+    uv_close((uv_handle_t *)&worker->more, NULL);
+    uv_close((uv_handle_t *)&worker->sweep, NULL);
+}
+
+void mp__worker_obey(struct mp__worker *worker, struct mp__order *order)
+{
+    struct mp__partner *partner =
+        order->shared ? mp__partner_find(worker, order->shared->node.key) : NULL;
+    switch (order->kind) {
+    case MP__ORDER_TAKE:
+        take(worker, &order->records);
+        break;
+    case MP__ORDER_SCRIPT:
+        set_script(worker, order);
+        break;
+    case MP__ORDER_LEAVE:
+        if (partner) {
+            mp__partner_leave(worker, partner);
+        }
+        break;
+    case MP__ORDER_ADOPT:
+        adopt(worker, order);
+        break;
+    case MP__ORDER_KICK:
+        each_lane_of(worker, order->shared->node.key, mp__lane_touch);
+        break;
+    case MP__ORDER_PAUSE:
+        each_lane_of(worker, mp_str_of(order->name), pause_lane);
+        break;
+    case MP__ORDER_RESUME:
+        each_lane_of(worker, mp_str_of(order->name), mp__lane_resume);
+        break;
+    case MP__ORDER_DRAIN:
+        drain(worker);
+        break;
+    case MP__ORDER_ABORT:
+        abort_all(worker);
+        break;
+    case MP__ORDER_STOP:
+        stop(worker);
+        break;
+    }
+}

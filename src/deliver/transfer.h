@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "curl_loop.h"
+#include "moonpost/deliver.h"
+
+/* One exchange: a curl easy handle, used again and again. The only file that knows curl's
+ * options and error codes. On the worker's thread alone. */
+
+struct mp__transfer_events {
+    /* The name is looked up and a connection is there, or on its way. From within curl:
+     * begin and end no transfer here. May come more than once. */
+    void (*on_reached)(void *arg);
+    /* curl wants to look `host` up. False: not now; the transfer ends with must_wait. */
+    bool (*on_lookup)(void *arg);
+    void *arg;
+};
+
+struct mp__transfer {
+    CURL *easy;
+    CURLU *url;
+    struct mp__curl_loop *loop;
+    unsigned multi; /* where it is under way */
+    const struct mp_egress *egress;
+    struct mp__transfer_events events;
+    /* What the handle is set to already. */
+    char base[MP_LANE_BYTES];   /* the authority, normalised */
+    struct mp_buf base_as_sent; /* as it stood in the url */
+    int64_t timeout_ms;
+    bool is_head, is_post;
+    char method[32]; /* CUSTOMREQUEST; empty: none */
+    /* The request's bytes, curl's while it is under way. */
+    struct mp_buf target;
+    struct mp_buf fields;
+    struct curl_slist nodes[MP_REQUEST_HEADERS_MAX + 2];
+    /* What came back. */
+    struct mp_buf headers;
+    struct mp_buf body;
+    size_t header_bytes; /* in all, interim responses included */
+    bool headers_ended;
+    bool truncated;
+    bool must_wait;
+    bool was_blocked; /* an address that may not be reached was among the host's */
+    bool was_opened;  /* and one that may */
+    int64_t duration_us;
+};
+
+MP_MUST_CHECK int mp__transfer_init(struct mp__transfer *transfer,
+                                    struct mp__curl_loop *loop,
+                                    const struct mp_egress *egress);
+void mp__transfer_fini(struct mp__transfer *transfer);
+/* Lets go of memory that one big exchange left behind. */
+void mp__transfer_trim(struct mp__transfer *transfer);
+
+/* Begins. `request` must live until the end: the worker hears of it from
+ * mp__curl_loop_drain. On failure nothing was begun; MP_EINVAL: the request can not be
+ * sent, `err` says why. */
+MP_MUST_CHECK int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
+                                     const struct mp_request *request, int64_t timeout_ms,
+                                     struct mp_error *err);
+/* Ends it from outside. */
+void mp__transfer_cancel(struct mp__transfer *transfer);
+struct mp__transfer *mp__transfer_of(CURL *easy);
+/* After its end: fills `response`, whose slices are good until the next start. */
+void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
+                         struct mp_response *response);
+/* The host as it is looked up. */
+struct mp_str mp__transfer_host(const struct mp__transfer *transfer);

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "attempt.h"
+#include "attempt_log.h"
+#include "curl_loop.h"
+#include "moonpost/clock.h"
+
+/* One worker: a thread, its loop, and everything that lives on it. What crosses to it is
+ * an order, what crosses back is news; both are lists under a lock, handed over once a
+ * turn. */
+
+enum mp__order_kind {
+    MP__ORDER_TAKE,   /* records */
+    MP__ORDER_SCRIPT, /* shared, script (a reference, or NULL) */
+    MP__ORDER_LEAVE,  /* shared: another worker has it now */
+    MP__ORDER_ADOPT,  /* shared, name, health: of a lane that came from another worker */
+    MP__ORDER_KICK,   /* shared: its attempts elsewhere have ended */
+    MP__ORDER_PAUSE,  /* name */
+    MP__ORDER_RESUME, /* name */
+    MP__ORDER_DRAIN,
+    MP__ORDER_ABORT,
+    MP__ORDER_STOP
+};
+struct mp__order {
+    struct mp__order *next;
+    enum mp__order_kind kind;
+    struct mp_record_list records;
+    struct mp__partner_shared *shared;
+    struct mp_script *script;
+    struct mp__health health;
+    char name[MP_LANE_BYTES];
+};
+
+enum mp__news_kind {
+    MP__NEWS_HOLD,  /* pause.name, until_ms */
+    MP__NEWS_PAUSE, /* pause */
+    MP__NEWS_SLOW,  /* shared, pause.name, health: it belongs on the slow worker */
+    MP__NEWS_CLEAN, /* shared: it may come back from there */
+    MP__NEWS_LEFT,  /* shared: its last attempt here has ended */
+    MP__NEWS_DRAINED,
+    MP__NEWS_STOPPED
+};
+struct mp__news {
+    struct mp__news *next;
+    enum mp__news_kind kind;
+    struct mp__worker *worker;
+    struct mp__partner_shared *shared;
+    struct mp_pause pause;
+    struct mp__health health;
+    int64_t until_ms;
+};
+
+/* What the workers tell the main loop; theirs to fill, under lock. */
+struct mp__inbox {
+    pthread_mutex_t lock;
+    struct mp_record_list outcomes;
+    struct mp__news *news, *news_tail;
+    uv_async_t wake; /* the main loop's */
+};
+
+/* The same for every worker, unchanged while they run. */
+struct mp__room {
+    struct mp__deliver_tuning tuning;
+    const struct mp_egress *egress;
+    const char *version;
+    struct mp__attempt_log *log;
+    struct mp__inbox inbox;
+};
+
+#define MP__SPARE_ATTEMPTS 256
+
+struct mp__worker {
+    struct mp__room *room;
+    unsigned number;
+    bool is_slow;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_prepare_t prepare;
+    uv_idle_t more; /* runs while a turn left work behind */
+    uv_timer_t sweep;
+    struct mp__curl_loop curl;
+    pthread_mutex_t lock;
+    struct mp__order *orders, *orders_tail; /* under lock */
+    /* The thread's own. */
+    struct mp__map partners, lanes;
+    struct mp__ring ready;
+    struct mp__ring cold; /* ready, but for a scout's place */
+    struct mp__lookups lookups;
+    unsigned scouts;              /* attempts sent ahead, whose lookup is not over */
+    struct mp__attempt *attempts; /* under way */
+    unsigned in_flight;
+    struct mp__attempt *spare;
+    unsigned spare_count;
+    struct mp__attempt
+        *again; /* waited for a lookup and may go on; chained by wait_next */
+    struct mp_buf lines;
+    struct mp_record_list outcomes;
+    struct mp__news *news, *news_tail;
+    int64_t wall_ms, mono_ms, mono_us; /* as this turn began */
+    char time[MP_TIME_BYTES];
+    int64_t time_ms; /* what `time` says */
+    bool is_draining, told_drained, is_stopping;
+};
+
+/* Main loop. `worker` is zeroed memory with room, number and is_slow set. */
+MP_MUST_CHECK int mp__worker_start(struct mp__worker *worker, struct mp_error *err);
+/* Hands an order over; the worker frees it. Any thread. */
+void mp__worker_order(struct mp__worker *worker, struct mp__order *order);
+/* NULL: out of memory, and said so. */
+struct mp__order *mp__order_new(enum mp__order_kind kind, struct mp_str name);
+/* After MP__NEWS_STOPPED. */
+void mp__worker_join(struct mp__worker *worker);
+
+/* The worker's thread. */
+void mp__worker_give_back(struct mp__worker *worker, struct mp_record *record);
+void mp__worker_park(struct mp__worker *worker, struct mp_record *record);
+/* NULL: out of memory, and said so. The caller fills it; it goes with the turn. */
+struct mp__news *mp__worker_news(struct mp__worker *worker, enum mp__news_kind kind);
+void mp__worker_obey(struct mp__worker *worker, struct mp__order *order);
