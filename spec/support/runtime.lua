@@ -192,13 +192,21 @@ local function unexpected_error(self)
   end
 end
 
+--- SIGTERM, once: a second one would end it on the spot.
+function methods:terminate()
+  if not self.child.is_told then
+    self.child.is_told = true
+    self.child:kill("sigterm")
+  end
+end
+
 --- SIGTERM, and an orderly end: exit code 0, nothing leaked, no error in the log.
 function methods:stop(ms)
   local child = self.child
-  child:kill("sigterm")
+  self:terminate()
   local code, signal = child:wait(ms)
   self.is_checked = true
-  if code ~= 0 then
+  if code ~= 0 or signal ~= 0 then
     error(("moonpost ended with code %d, signal %d:\n%s"):format(code, signal, child:text()), 2)
   end
   local line = unexpected_error(self)

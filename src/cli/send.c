@@ -155,7 +155,7 @@ int mp_cli_send(const struct mp_settings *settings, const char **words, size_t c
 {
     struct parcel parcel = {.fields = {NULL}};
     struct mp_error err;
-    enum mp_json_kind kind;
+    enum mp_json_kind kind = MP_JSON_NONE;
     if (count != 1 && count != 2) {
         return mp__complain(MP_EXIT_USAGE, "usage: moonpost send [PARTNER] EVENT");
     }
