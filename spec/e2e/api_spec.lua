@@ -286,7 +286,7 @@ describe("the API", function()
         is_problem(rt:post("/api/try", case[1]), 422, case[2])
       end
       is_problem(rt:post("/api/try", '{"partner":"nobody","event":{}}'), 404, "")
-      is_problem(rt:post("/api/try", '{"partner":"acme","event":{},}'), 400, "line 1, column 31")
+      is_problem(rt:post("/api/try", '{"partner":"acme","event":{},}'), 400, "line 1, column 30")
     end)
   end)
 

@@ -111,7 +111,7 @@ describe("moonpost try", function()
     assert.equal("POST", answer.method)
     assert.equal("https://a.example/", answer.url)
     assert.equal('{"n":1}', answer.body)
-    assert.equal(9, #answer.retry)
+    assert.equal(10, #answer.retry)
     assert.truthy(answer.generation:match("^%x+$"))
   end)
 
