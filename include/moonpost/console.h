@@ -38,7 +38,8 @@ struct mp_api_owner {
 struct mp_api;
 MP_MUST_CHECK int mp_api_new(const struct mp_api_owner *owner, struct mp_api **out);
 void mp_api_free(struct mp_api *api);
-/* An mp_call_handler: `arg` is the struct mp_api. */
+/* An mp_call_handler: `arg` is the struct mp_api. Who may call, and that a POST is of
+ * application/json, the server has seen to. */
 void mp_api_handle(void *arg, struct mp_call *call);
 
 /* What POST /api/try answers, of a try whose status is MP_OK: also for `moonpost try --json`. */

@@ -106,30 +106,6 @@ static bool matches(const struct route *route, const struct path *path,
     return true;
 }
 
-static bool is_json(struct mp_str type)
-{
-    const char *semicolon = type.length ? memchr(type.data, ';', type.length) : NULL;
-    if (semicolon) {
-        type.length = (size_t)(semicolon - type.data);
-    }
-    while (type.length &&
-           (type.data[type.length - 1] == ' ' || type.data[type.length - 1] == '\t')) {
-        type.length--;
-    }
-    return mp_str_equal_nocase(type, mp_str_of("application/json"));
-}
-
-/* A browser's form can post to a loopback address, but not with this media type. */
-static bool may_post(struct mp_call *call)
-{
-    if (is_json(mp_call_header(call, "content-type"))) {
-        return true;
-    }
-    mp_call_problem(call, 415, "unsupported-media-type",
-                    "a POST to the API needs Content-Type: application/json");
-    return false;
-}
-
 static void run_route(struct mp_api *api, struct mp_call *call, const struct route *route,
                       struct mp_str name)
 {
@@ -137,7 +113,7 @@ static void run_route(struct mp_api *api, struct mp_call *call, const struct rou
     bool is_get = mp_str_is(method, "GET") || mp_str_is(method, "HEAD");
     if (route->is_post ? !mp_str_is(method, "POST") : !is_get) {
         mp_call_not_allowed(call, route->is_post ? "POST" : "GET, HEAD");
-    } else if (!route->is_post || may_post(call)) {
+    } else {
         route->handle(api, call, name);
     }
 }
