@@ -13,89 +13,104 @@
 #define KIB       1024
 #define MIB       (1024 * (int64_t)KIB)
 
-/* clang-format off */
 #define TEXT(name, argument, fallback, help, commands, member)                           \
-    {name, 0, MP_OPTION_TEXT, argument, fallback, help, commands, AT(member), 0, 0}
+    {                                                                                    \
+        name, 0, MP_OPTION_TEXT, argument, fallback, help, commands, AT(member), 0, 0    \
+    }
 #define FLAG(name, help, commands, member)                                               \
-    {name, 0, MP_OPTION_FLAG, NULL, NULL, help, commands, AT(member), 0, 0}
+    {                                                                                    \
+        name, 0, MP_OPTION_FLAG, NULL, NULL, help, commands, AT(member), 0, 0            \
+    }
 #define LIMIT(name, kind, argument, fallback, help, commands, member, min, max)          \
-    {name, 0, MP_OPTION_##kind, argument, fallback, help, commands, AT(member), min, max}
+    {                                                                                    \
+        name, 0, MP_OPTION_##kind, argument, fallback, help, commands, AT(member), min,  \
+            max                                                                          \
+    }
 
 static const struct mp_option options[] = {
     TEXT("listen", "HOST:PORT", "127.0.0.1:4000",
          "where to listen; off loopback it needs --ingest-token-file or --no-auth",
          MP_COMMAND_RUN, listen),
-    TEXT("listen", "HOST:PORT", "127.0.0.1:9000", "where to listen; port 0 takes a free one",
-         MP_COMMAND_SINK, listen),
-    TEXT("scripts", "DIR", "./scripts", "the folder of the partners' scripts", SCRIPTS, scripts),
-    TEXT("data", "DIR", "./data", "the folder of the embedded queue; one process at a time",
-         MP_COMMAND_RUN, data),
+    TEXT("listen", "HOST:PORT", "127.0.0.1:9000",
+         "where to listen; port 0 takes a free one", MP_COMMAND_SINK, listen),
+    TEXT("scripts", "DIR", "./scripts", "the folder of the partners' scripts", SCRIPTS,
+         scripts),
+    TEXT("data", "DIR", "./data",
+         "the folder of the embedded queue; one process at a time", MP_COMMAND_RUN, data),
     TEXT("egress-allow", "CIDR[,CIDR]", NULL,
          "private addresses that deliveries may reach: 127.0.0.0/8,::1,10.1.2.3",
          MP_COMMAND_RUN, egress_allow),
-    LIMIT("workers", NUMBER, "N", "0", "delivery threads; 0 is one a core", MP_COMMAND_RUN,
-          workers, 0, 256),
+    LIMIT("workers", NUMBER, "N", "0", "delivery threads; 0 is one a core",
+          MP_COMMAND_RUN, workers, 0, 256),
     LIMIT("drain", DURATION, "DURATION", "30s",
-          "how long attempts in flight may take to end on SIGTERM", MP_COMMAND_RUN, drain_ms, 0,
-          HOUR_MS),
+          "how long attempts in flight may take to end on SIGTERM", MP_COMMAND_RUN,
+          drain_ms, 0, HOUR_MS),
     LIMIT("idempotency-window", DURATION, "DURATION", "24h",
-          "how long an Idempotency-Key is remembered", MP_COMMAND_RUN, idempotency_window_ms,
-          SECOND_MS, 30 * 24 * HOUR_MS),
+          "how long an Idempotency-Key is remembered", MP_COMMAND_RUN,
+          idempotency_window_ms, SECOND_MS, 30 * 24 * HOUR_MS),
     TEXT("ingest-token-file", "FILE", NULL,
          "bearer tokens for POST /events and /postback, one a line", MP_COMMAND_RUN,
          ingest_token_file),
-    TEXT("api-token-file", "FILE", NULL, "bearer tokens for /api, one a line", MP_COMMAND_RUN,
-         api_token_file),
-    FLAG("no-auth", "listen off loopback and take events from everyone", MP_COMMAND_RUN, no_auth),
-    TEXT("log-level", "LEVEL", "info", "debug, info, warn or error", MP_COMMAND_RUN, log_level),
-    LIMIT("json-depth", NUMBER, "N", "128", "how deep an event's JSON may nest", MP_COMMAND_RUN,
-          limits.json_depth, 1, 10000),
+    TEXT("api-token-file", "FILE", NULL, "bearer tokens for /api, one a line",
+         MP_COMMAND_RUN, api_token_file),
+    FLAG("no-auth", "listen off loopback and take events from everyone", MP_COMMAND_RUN,
+         no_auth),
+    TEXT("log-level", "LEVEL", "info", "debug, info, warn or error", MP_COMMAND_RUN,
+         log_level),
+    LIMIT("json-depth", NUMBER, "N", "128", "how deep an event's JSON may nest",
+          MP_COMMAND_RUN, limits.json_depth, 1, 10000),
     LIMIT("body-limit", SIZE, "SIZE", "1MiB", "the largest request body", MP_COMMAND_RUN,
           limits.body_bytes, KIB, 64 * MIB),
-    LIMIT("header-limit", SIZE, "SIZE", "16KiB", "the largest request head", MP_COMMAND_RUN,
-          limits.header_bytes, KIB, MIB),
+    LIMIT("header-limit", SIZE, "SIZE", "16KiB", "the largest request head",
+          MP_COMMAND_RUN, limits.header_bytes, KIB, MIB),
     LIMIT("header-count", NUMBER, "N", "100", "the most header fields of a request",
           MP_COMMAND_RUN, limits.header_count, 1, 10000),
-    LIMIT("header-timeout", DURATION, "DURATION", "10s", "how long a request's head may take",
-          MP_COMMAND_RUN, limits.header_timeout_ms, 1, HOUR_MS),
-    LIMIT("body-timeout", DURATION, "DURATION", "30s", "how long a request's body may take",
-          MP_COMMAND_RUN, limits.body_timeout_ms, 1, HOUR_MS),
+    LIMIT("header-timeout", DURATION, "DURATION", "10s",
+          "how long a request's head may take", MP_COMMAND_RUN, limits.header_timeout_ms,
+          1, HOUR_MS),
+    LIMIT("body-timeout", DURATION, "DURATION", "30s",
+          "how long a request's body may take", MP_COMMAND_RUN, limits.body_timeout_ms, 1,
+          HOUR_MS),
     LIMIT("idle-timeout", DURATION, "DURATION", "75s",
           "how long a connection may wait for its next request", MP_COMMAND_RUN,
           limits.idle_timeout_ms, 1, 24 * HOUR_MS),
-    LIMIT("connections", NUMBER, "N", "10000", "the most connections at a time", MP_COMMAND_RUN,
-          limits.connections, 1, 1000000),
+    LIMIT("connections", NUMBER, "N", "10000", "the most connections at a time",
+          MP_COMMAND_RUN, limits.connections, 1, 1000000),
 
-    TEXT("server", "URL", "http://127.0.0.1:4000", "the Moonpost to talk to", CLIENT, server),
-    TEXT("token-file", "FILE", NULL, "a file whose first line is the bearer token to send", CLIENT,
-         token_file),
+    TEXT("server", "URL", "http://127.0.0.1:4000", "the Moonpost to talk to", CLIENT,
+         server),
+    TEXT("token-file", "FILE", NULL,
+         "a file whose first line is the bearer token to send", CLIENT, token_file),
 
     TEXT("type", "TYPE", NULL, "the event's type, instead of its own member \"type\"",
          MP_COMMAND_TRY | MP_COMMAND_SEND, type),
     TEXT("endpoint", "'METHOD URL'", NULL,
-         "the request's own template, for the partner postback: 'GET http://a.example/?x={x}'",
+         "the request's own template, for the partner postback: 'GET "
+         "http://a.example/?x={x}'",
          MP_COMMAND_TRY | MP_COMMAND_SEND, endpoint),
-    LIMIT("attempt", NUMBER, "N", "1", "which attempt to show", MP_COMMAND_TRY, attempt, 1, 1000),
+    LIMIT("attempt", NUMBER, "N", "1", "which attempt to show", MP_COMMAND_TRY, attempt,
+          1, 1000),
 
-    LIMIT("status", NUMBER, "CODE", "200", "the status to answer", MP_COMMAND_SINK, status, 200,
-          599),
+    LIMIT("status", NUMBER, "CODE", "200", "the status to answer", MP_COMMAND_SINK,
+          status, 200, 599),
     LIMIT("delay", DURATION, "DURATION", "0", "how long to wait before each answer",
           MP_COMMAND_SINK, delay_ms, 0, HOUR_MS),
     TEXT("fail", "N|N%", NULL, "answer 500 to the first N requests, or to N% of them",
          MP_COMMAND_SINK, fail),
     TEXT("body", "TEXT", NULL, "the body to answer", MP_COMMAND_SINK, body),
 
-    TEXT("partner", "NAME", NULL, "the dead letters of this partner", MP_COMMAND_DEAD, partner),
+    TEXT("partner", "NAME", NULL, "the dead letters of this partner", MP_COMMAND_DEAD,
+         partner),
     TEXT("since", "TIME", NULL,
-         "those whose last attempt ended at this time (RFC 3339) or later; 2h means two hours ago",
+         "those whose last attempt ended at this time (RFC 3339) or later; 2h means two "
+         "hours ago",
          MP_COMMAND_DEAD, since),
-    TEXT("until", "TIME", NULL, "those whose last attempt ended before this time", MP_COMMAND_DEAD,
-         until),
+    TEXT("until", "TIME", NULL, "those whose last attempt ended before this time",
+         MP_COMMAND_DEAD, until),
     FLAG("dry-run", "count them and change nothing", MP_COMMAND_DEAD, dry_run),
 
     FLAG("json", "print JSON, for programs", LISTS, json),
 };
-/* clang-format on */
 
 const struct mp_option *mp_cli_options(size_t *count)
 {

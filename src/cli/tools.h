@@ -35,7 +35,8 @@ MP_MUST_CHECK int mp__read_word(const char *word, struct mp_buf *out,
 MP_MUST_CHECK int mp__read_endpoint(const char *text, struct mp_str *method,
                                     struct mp_str *url, struct mp_error *err);
 
-/* Without a leading "./", so that an error reads scripts/acme.lua:7. Points into `path`. */
+/* Without a leading "./", so that an error reads scripts/acme.lua:7. Points into `path`.
+ */
 const char *mp__plain_path(const char *path);
 
 /* A table of text columns; the last is not padded. */
