@@ -56,6 +56,12 @@ static int dispatch(enum mp_command command, const struct mp_settings *settings,
     return MP_EXIT_USAGE;
 }
 
+/* Commands that are told everything by flags: a word left over is a slip of the pen. */
+static bool takes_words(enum mp_command command)
+{
+    return (command & (MP_COMMAND_RUN | MP_COMMAND_SINK | MP_COMMAND_VERSION)) == 0;
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -87,6 +93,10 @@ int main(int argc, char **argv)
     if (mp_options_parse(table, table_count, command, argc - 2, argv + 2, &settings,
                          words, WORDS_MAX, &word_count, &err) != MP_OK) {
         fprintf(stderr, "moonpost: %s\n", err.text);
+        return MP_EXIT_USAGE;
+    }
+    if (word_count > 0 && !takes_words(command)) {
+        fprintf(stderr, "moonpost: %s takes only flags, not \"%s\"\n", argv[1], words[0]);
         return MP_EXIT_USAGE;
     }
     return dispatch(command, &settings, words, word_count);
