@@ -60,7 +60,8 @@ local function collect_lines(pipe, lines, on_closed)
   end)
 end
 
---- Starts `path` with `options.args`, `.env` (added; false removes), `.cwd`, `.input` (its stdin).
+--- Starts `path` with `options.args`, `.env` (added; false removes), `.cwd`, `.input` (its stdin;
+-- with `.keep_input_open` more can be written to the child's `.input`, which its owner closes).
 -- The child has `.pid`, `.out` and `.err` (lists of lines), `.code` and `.signal` once it has ended.
 function process.spawn(path, options)
   options = options or {}
@@ -89,7 +90,10 @@ function process.spawn(path, options)
   end
   collect_lines(stdout, child.out, on_closed)
   collect_lines(stderr, child.err, on_closed)
-  if stdin then
+  if stdin and options.keep_input_open then
+    stdin:write(options.input)
+    child.input = stdin
+  elseif stdin then
     stdin:write(options.input, function()
       stdin:close()
     end)
@@ -153,9 +157,12 @@ function process.kill_all()
   end
 end
 
--- Also when the spec process ends early.
-local guard = newproxy(true)
-getmetatable(guard).__gc = process.kill_all
-process.guard = guard
+-- Also when the spec process ends early. The loop may be gone by then: only a signal.
+process.guard = newproxy(true)
+getmetatable(process.guard).__gc = function()
+  for child in pairs(running) do
+    uv.kill(child.pid, "sigkill")
+  end
+end
 
 return process

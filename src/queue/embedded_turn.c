@@ -141,6 +141,7 @@ static void on_handle_closed(uv_handle_t *handle)
     void *arg = engine->closed_arg;
     mp__lanes_fini(engine);
     mp_record_list_free(&engine->take);
+    free(engine->work.settled);
     free(engine->pauses);
     free(engine->path);
     mp__folder_unlock(engine->lock);
