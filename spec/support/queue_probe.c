@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Drives a queue for the specs: a command a line on stdin, what happens a line on stdout, words
- * apart by tabs.  mp_queue_probe FOLDER [WINDOW_MS]  |  mp_queue_probe --bench FOLDER … */
+/* Drives a queue for the specs: a command a line on stdin, what happens a line on stdout,
+ * words apart by tabs.  mp_queue_probe FOLDER [WINDOW_MS]  |  mp_queue_probe --bench
+ * FOLDER … */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -40,6 +41,9 @@ static void resolve_hand(void)
     hand = (struct mp_record_list){0};
     for (struct mp_record *record = done.head; record; record = record->next) {
         record->outcome.kind = at_once;
+        if (at_once == MP_OUTCOME_BURY) {
+            record->outcome.reason = strdup("at once");
+        }
     }
     mp_queue_resolve(queue, &done);
 }
@@ -51,8 +55,8 @@ static void on_take(void *arg, struct mp_record_list *records)
         say("take\t%.*s\t%.*s\t%.*s\t%u\t%u\t%u\t%" PRId64 "\t%.*s", (int)r->id.length,
             r->id.data, (int)r->partner.length, r->partner.data, (int)r->lane.length,
             r->lane.data, r->attempts, r->replays, (unsigned)r->last_status,
-            mp_clock_wall_ms() - r->due_ms, r->event.length < 200 ? (int)r->event.length : 0,
-            r->event.data);
+            mp_clock_wall_ms() - r->due_ms,
+            r->event.length < 200 ? (int)r->event.length : 0, r->event.data);
     }
     taken += records->count;
     mp_record_list_append(&hand, records);
@@ -101,7 +105,8 @@ static struct request *request_new(const char *tag)
     return request;
 }
 
-static void add(struct request *request, const char *lane, const char *id, struct mp_str event)
+static void add(struct request *request, const char *lane, const char *id,
+                struct mp_str event)
 {
     struct mp_record draft = {.occurred_ms = -1, .first_ms = mp_clock_wall_ms()};
     struct mp_record *record;
@@ -233,7 +238,8 @@ static void on_page(void *arg, int status, const char *why, struct mp_dead_page 
             r->attempts, (unsigned)r->last_status, r->last_ms, r->replays,
             (int)r->event.length, r->event.data ? r->event.data : "");
     }
-    say("page\t%s\t%s\t%s", mp_status_name(status), page ? page->next : "", why ? why : "");
+    say("page\t%s\t%s\t%s", mp_status_name(status), page ? page->next : "",
+        why ? why : "");
 }
 
 static void on_count(void *arg, int status, const char *why, struct mp_dead_count *count)
@@ -275,8 +281,8 @@ static void do_list(char **word, int count)
 {
     struct mp_str partner = mp_str_of(strcmp(word[1], "-") == 0 ? "" : word[1]);
     struct mp_str cursor = mp_str_of(count > 3 ? word[3] : "");
-    int status = mp_queue_dead_list(queue, partner, strtoull(word[2], NULL, 10), cursor, on_page,
-                                    NULL);
+    int status = mp_queue_dead_list(queue, partner, strtoull(word[2], NULL, 10), cursor,
+                                    on_page, NULL);
     if (status != MP_OK) {
         say("page\t%s\t\trefused", mp_status_name(status));
     }
@@ -311,10 +317,12 @@ static void do_pause(char **word)
     say("paused\t%s", mp_status_name(mp_queue_set_pause(queue, &pause)));
 }
 
-/* auto settle|keep|park */
+/* auto settle|bury|keep */
 static void do_auto(const char *what)
 {
-    at_once = strcmp(what, "settle") == 0 ? MP_OUTCOME_SETTLE : MP_OUTCOME_NONE;
+    at_once = strcmp(what, "settle") == 0 ? MP_OUTCOME_SETTLE
+              : strcmp(what, "bury") == 0 ? MP_OUTCOME_BURY
+                                          : MP_OUTCOME_NONE;
     if (at_once != MP_OUTCOME_NONE) {
         resolve_hand();
     }
@@ -343,13 +351,15 @@ static void run_command(char **word, int count)
         quiet = true;
     } else if (strcmp(verb, "hold") == 0) {
         int64_t ms = strtoll(word[2], NULL, 10);
-        mp_queue_hold(queue, mp_str_of(word[1]), ms < 0 ? INT64_MAX : mp_clock_wall_ms() + ms);
+        mp_queue_hold(queue, mp_str_of(word[1]),
+                      ms < 0 ? INT64_MAX : mp_clock_wall_ms() + ms);
     } else if (strcmp(verb, "release") == 0) {
         mp_queue_release(queue, mp_str_of(word[1]));
     } else if (strcmp(verb, "pause") == 0) {
         do_pause(word);
     } else if (strcmp(verb, "unpause") == 0) {
-        say("paused\t%s", mp_status_name(mp_queue_clear_pause(queue, mp_str_of(word[1]))));
+        say("paused\t%s",
+            mp_status_name(mp_queue_clear_pause(queue, mp_str_of(word[1]))));
     } else if (strcmp(verb, "list") == 0) {
         do_list(word, count);
     } else if (strcmp(verb, "show") == 0) {
@@ -368,8 +378,8 @@ static void run_command(char **word, int count)
     } else if (strcmp(verb, "stat") == 0) {
         const char *name = count > 1 ? word[1] : "";
         say("stat\t%" PRIu64 "\t%zu\t%zu\t%zu\t%ld\t%zu",
-            mp_queue_waiting(queue, mp_str_of(name)), hand.count, taken, fullest, rss_kib(),
-            hand.bytes);
+            mp_queue_waiting(queue, mp_str_of(name)), hand.count, taken, fullest,
+            rss_kib(), hand.bytes);
     } else if (strcmp(verb, "close") == 0) {
         mp_queue_close(queue, on_closed, NULL);
     } else {
@@ -518,7 +528,8 @@ int main(int argc, char **argv)
     struct mp_error err;
     struct mp_queue_embedded_config config = {
         .folder = argv[at],
-        .idempotency_window_ms = argc > at + 1 && !benching ? atoll(argv[at + 1]) : 86400000,
+        .idempotency_window_ms =
+            argc > at + 1 && !benching ? atoll(argv[at + 1]) : 86400000,
         .owner = {.on_take = on_take, .on_pause = on_pause, .on_ready = on_ready},
     };
     uv_loop_init(&loop);

@@ -5,8 +5,6 @@
 #include "embedded.h"
 #include "moonpost/clock.h"
 
-#define READ_AGAIN_MS 1000
-
 void mp__lanes_fini(struct mp__embedded *engine)
 {
     struct mp__lanes *lanes = &engine->lanes;
@@ -115,32 +113,30 @@ static int64_t held_until(const struct mp__lane *lane)
     return lane->not_before_ms > until ? lane->not_before_ms : until;
 }
 
-static bool is_held(const struct mp__lane *lane)
+bool mp__lane_is_held(const struct mp__lane *lane)
 {
     int64_t until = held_until(lane);
     return until > 0 && until > mp_clock_wall_ms();
 }
 
-static bool all_are_full(const struct mp__lanes *lanes)
+bool mp__lanes_are_full(const struct mp__lanes *lanes)
 {
     return lanes->out_bytes + lanes->reserved_bytes >= MP__LANES_BYTES;
 }
 
-/* How many more it may have. */
-static size_t room_in(const struct mp__embedded *engine, const struct mp__lane *lane)
+size_t mp__lane_room(const struct mp__embedded *engine, const struct mp__lane *lane)
 {
     size_t most = MP__LANE_RECORDS;
-    if (all_are_full(&engine->lanes)) {
+    if (mp__lanes_are_full(&engine->lanes)) {
         most =
             lane->out > 0 && lane->out_bytes >= MP__FETCH_SURE_BYTES ? 0 : MP__LANE_SURE;
     }
-    size_t have = lane->out + (lane->fetch ? lane->fetch->fetch.want : 0);
+    size_t have = lane->out + (lane->fetch ? lane->fetch->from.want : 0);
     return have < most ? most - have : 0;
 }
 
-/* It is on disk and nobody's: whoever reads the lane next finds it. */
-static void leave_on_disk(struct mp__embedded *engine, struct mp__lane *lane,
-                          const struct mp_record *record)
+void mp__lane_leave(struct mp__embedded *engine, struct mp__lane *lane,
+                    const struct mp_record *record)
 {
     uint64_t number = MP__SEQ_NUMBER(record->seq);
     if (MP__SEQ_IN_RETRY(record->seq)) {
@@ -151,11 +147,11 @@ static void leave_on_disk(struct mp__embedded *engine, struct mp__lane *lane,
     mp__lane_mark(engine, lane);
 }
 
-static void give(struct mp__embedded *engine, struct mp__lane *lane,
-                 struct mp_record *record)
+void mp__lane_give(struct mp__embedded *engine, struct mp__lane *lane,
+                   struct mp_record *record)
 {
     if (mp__claims_add(&engine->lanes.claims, MP__SEQ_NUMBER(record->seq)) != MP_OK) {
-        leave_on_disk(engine, lane, record);
+        mp__lane_leave(engine, lane, record);
         mp_record_free(record);
         return;
     }
@@ -169,15 +165,16 @@ static void give(struct mp__embedded *engine, struct mp__lane *lane,
 void mp__lane_stored(struct mp__embedded *engine, struct mp_record *record)
 {
     struct mp__lane *lane = record->queue_lane;
-    bool fetching_fresh = lane->fetch && lane->fetch->fetch.fresh;
-    if (!lane->behind && !fetching_fresh && room_in(engine, lane) > 0 && !is_held(lane)) {
-        give(engine, lane, record);
+    bool fetching_fresh = lane->fetch && lane->fetch->from.fresh;
+    if (!lane->behind && !fetching_fresh && mp__lane_room(engine, lane) > 0 &&
+        !mp__lane_is_held(lane)) {
+        mp__lane_give(engine, lane, record);
         return;
     }
     /* Results come in the order of the work: a fetch of fresh rows that is still under
      * way runs after this row was stored, and tells of it. */
     if (!fetching_fresh) {
-        leave_on_disk(engine, lane, record);
+        mp__lane_leave(engine, lane, record);
     }
     mp_record_free(record);
 }
@@ -201,16 +198,6 @@ static void unclaim(struct mp__embedded *engine, struct mp__lane *lane, uint64_t
         lane->lingering_capacity = capacity;
     }
     lane->lingering[lane->lingering_count++] = number;
-}
-
-static void drop_lingering(struct mp__embedded *engine, struct mp__lane *lane)
-{
-    for (size_t i = 0; i < lane->lingering_count; i++) {
-        mp__claims_remove(&engine->lanes.claims, lane->lingering[i]);
-    }
-    free(lane->lingering);
-    lane->lingering = NULL;
-    lane->lingering_count = lane->lingering_capacity = 0;
 }
 
 void mp__lane_resolved(struct mp__embedded *engine, struct mp_record *record)
@@ -243,94 +230,17 @@ void mp__lane_resolved(struct mp__embedded *engine, struct mp_record *record)
         break;
     case MP_OUTCOME_NONE:
     case MP_OUTCOME_PARK:
-        leave_on_disk(engine, lane, record);
+        mp__lane_leave(engine, lane, record);
         mp_record_free(record);
         break;
     }
 }
 
-static void send_fetch(struct mp__embedded *engine, struct mp__lane *lane, size_t want,
-                       int64_t now_ms)
+/* A lane that is behind reads when half is gone, so that reads are large. */
+static size_t enough_room(const struct mp__embedded *engine, const struct mp__lane *lane)
 {
-    struct mp__lanes *lanes = &engine->lanes;
-    struct mp__fetch_op *op = calloc(1, sizeof(*op));
-    if (!op) {
-        lane->not_before_ms = now_ms + READ_AGAIN_MS;
-        mp__wakes_put(&lanes->wakes, lane, lane->not_before_ms);
-        return;
-    }
-    size_t left = all_are_full(lanes)
-                      ? 0
-                      : MP__LANES_BYTES - lanes->out_bytes - lanes->reserved_bytes;
-    op->op.kind = MP__OP_FETCH;
-    op->lane = lane;
-    memcpy(op->from.lane, lane->name.text.data, lane->name.text.length);
-    op->from.now_ms = now_ms;
-    op->from.want = want;
-    op->from.budget_bytes = left < MP__FETCH_BYTES ? left : MP__FETCH_BYTES;
-    op->from.sure = lane->out < MP__LANE_SURE ? MP__LANE_SURE - lane->out : 0;
-    op->from.due_after_ms = lane->due_after_ms;
-    op->from.retry_after = lane->retry_after;
-    op->from.fresh_after = lane->fresh_after;
-    op->from.fresh = lane->behind;
-    op->fetch = op->from;
-    lanes->reserved_bytes += op->from.budget_bytes;
-    /* From here on the lane notes only what comes after; the answer is added to that. */
-    lane->behind = false;
-    lane->next_due_ms = lane->due_after_ms = INT64_MAX;
-    lane->retry_after = UINT64_MAX;
-    lane->fetch = op;
-    mp__work_add(&engine->work, &op->op);
-}
-
-static void note_where(struct mp__lane *lane, const struct mp__fetch *at, bool fresh,
-                       int64_t next_due_ms)
-{
-    if (fresh) {
-        mp__lane_note_fresh(lane, at->fresh_after);
-    }
-    if (next_due_ms < lane->next_due_ms) {
-        lane->next_due_ms = next_due_ms;
-    }
-    if (at->due_after_ms < lane->due_after_ms ||
-        (at->due_after_ms == lane->due_after_ms && at->retry_after < lane->retry_after)) {
-        lane->due_after_ms = at->due_after_ms;
-        lane->retry_after = at->retry_after;
-    }
-}
-
-void mp__lane_fetched(struct mp__embedded *engine, struct mp__fetch_op *op)
-{
-    struct mp__lane *lane = op->lane;
-    struct mp__fetch *fetch = &op->fetch;
-    bool held = is_held(lane);
-    engine->lanes.reserved_bytes -= op->from.budget_bytes;
-    lane->fetch = NULL;
-    if (op->op.status != MP_OK || lane->fetch_void || engine->closing) {
-        mp_record_list_free(&fetch->records);
-        note_where(lane, &op->from, op->from.fresh, op->from.now_ms);
-    } else {
-        note_where(lane, fetch, fetch->more_fresh,
-                   fetch->more_retries ? fetch->due_after_ms : fetch->next_due_ms);
-    }
-    if (op->op.status != MP_OK && !engine->closing) {
-        mp_log_error("queue", "could not read the lane %s: %s", fetch->lane, op->op.why);
-        lane->not_before_ms = mp_clock_wall_ms() + READ_AGAIN_MS;
-    }
-    struct mp_record *record;
-    while ((record = mp_record_list_pop(&fetch->records))) {
-        if (mp__claims_has(&engine->lanes.claims, MP__SEQ_NUMBER(record->seq))) {
-            mp_record_free(record);
-        } else if (held) {
-            leave_on_disk(engine, lane, record);
-            mp_record_free(record);
-        } else {
-            give(engine, lane, record);
-        }
-    }
-    lane->fetch_void = false;
-    drop_lingering(engine, lane);
-    mp__lane_mark(engine, lane);
+    size_t most = mp__lanes_are_full(&engine->lanes) ? MP__LANE_SURE : MP__LANE_RECORDS;
+    return lane->behind ? most / 2 : 1;
 }
 
 static void review(struct mp__embedded *engine, struct mp__lane *lane, int64_t now_ms)
@@ -356,14 +266,9 @@ static void review(struct mp__embedded *engine, struct mp__lane *lane, int64_t n
         }
         return;
     }
-    /* A lane that is behind reads when half is gone, so that reads are large. */
-    size_t room = room_in(engine, lane);
-    size_t enough =
-        lane->behind
-            ? (all_are_full(&engine->lanes) ? MP__LANE_SURE : MP__LANE_RECORDS) / 2
-            : 1;
-    if (room >= enough) {
-        send_fetch(engine, lane, room, now_ms);
+    size_t room = mp__lane_room(engine, lane);
+    if (room >= enough_room(engine, lane)) {
+        mp__lane_fetch(engine, lane, room, now_ms);
     }
 }
 

@@ -14,8 +14,9 @@ struct mp__embedded;
 struct mp__fetch_op;
 
 #define MP__LANE_RECORDS 256
-#define MP__LANE_SURE    32 /* what each lane may hold though all lanes together are full \
-                             */
+#define MP__LANE_SURE                                                                    \
+    32 /* what each lane may hold though all lanes together are full                     \
+        */
 #define MP__LANES_BYTES ((size_t)64 * 1024 * 1024)
 #define MP__FETCH_BYTES ((size_t)256 * 1024)
 
@@ -105,6 +106,20 @@ void mp__lane_count(struct mp__embedded *engine, struct mp__lane *lane, int64_t 
 /* A record that was stored just now: the owner's, or left on disk. Takes it. */
 void mp__lane_stored(struct mp__embedded *engine, struct mp_record *record);
 void mp__lane_resolved(struct mp__embedded *engine, struct mp_record *record);
+bool mp__lane_is_held(const struct mp__lane *lane);
+bool mp__lanes_are_full(const struct mp__lanes *lanes);
+/* How many more it may have. */
+size_t mp__lane_room(const struct mp__embedded *engine, const struct mp__lane *lane);
+/* Gives it to the owner. Takes the record. */
+void mp__lane_give(struct mp__embedded *engine, struct mp__lane *lane,
+                   struct mp_record *record);
+/* It lies on disk and is nobody's: whoever reads the lane next finds it. */
+void mp__lane_leave(struct mp__embedded *engine, struct mp__lane *lane,
+                    const struct mp_record *record);
+
+/* --- embedded_lane_fetch.c */
+void mp__lane_fetch(struct mp__embedded *engine, struct mp__lane *lane, size_t want,
+                    int64_t now_ms);
 void mp__lane_fetched(struct mp__embedded *engine, struct mp__fetch_op *op);
 void mp__lane_note_fresh(struct mp__lane *lane, uint64_t after);
 void mp__lane_note_retry(struct mp__lane *lane, int64_t due_ms, uint64_t number);
