@@ -114,18 +114,24 @@ static int step(struct mp__chunks *chunks, char c)
     }
 }
 
+/* By its own size, before its bytes come. */
+static int check_size(const struct mp__chunks *chunks, const struct mp_buf *body,
+                      struct mp__refusal *refusal)
+{
+    if (chunks->left > body->max_bytes - body->length) {
+        return mp__refuse(refusal, 413, "body-too-large",
+                          "the body is longer than %zu bytes (--body-limit)",
+                          body->max_bytes);
+    }
+    return MP_OK;
+}
+
 static int take_data(struct mp__chunks *chunks, const char *data, size_t length,
                      size_t *at, struct mp_buf *body, struct mp__refusal *refusal)
 {
     size_t more = length - *at;
     if (more > chunks->left) {
         more = (size_t)chunks->left;
-    }
-    /* By its own size, before the bytes come. */
-    if (chunks->left > body->max_bytes - body->length) {
-        return mp__refuse(refusal, 413, "body-too-large",
-                          "the body is longer than %zu bytes (--body-limit)",
-                          body->max_bytes);
     }
     if (mp_buf_append(body, data + *at, more) != MP_OK) {
         return mp__refuse(refusal, 503, "out-of-memory",
@@ -139,32 +145,38 @@ static int take_data(struct mp__chunks *chunks, const char *data, size_t length,
     return MP_OK;
 }
 
+/* One byte of what is not data. */
+static int take_framing(struct mp__chunks *chunks, char c, const struct mp_buf *body,
+                        struct mp__refusal *refusal)
+{
+    chunks->state = step(chunks, c);
+    if (chunks->state == WRONG) {
+        return mp__refuse(refusal, 400, "malformed-chunk",
+                          "the chunked body is malformed");
+    }
+    if (++chunks->overhead > MP__CHUNK_OVERHEAD_MAX + body->length) {
+        return mp__refuse(
+            refusal, 400, "chunk-overhead",
+            "the chunked body is more framing than data (%zu bytes allowed)",
+            MP__CHUNK_OVERHEAD_MAX);
+    }
+    return chunks->state == DATA ? check_size(chunks, body, refusal) : MP_OK;
+}
+
 int mp__chunks_read(struct mp__chunks *chunks, const char *data, size_t length,
                     size_t *used, struct mp_buf *body, struct mp__refusal *refusal)
 {
-    for (size_t at = 0; at < length;) {
+    int status = MP_OK;
+    for (size_t at = 0; at < length && status == MP_OK;) {
         if (chunks->state == DATA) {
-            int status = take_data(chunks, data, length, &at, body, refusal);
-            if (status != MP_OK) {
-                return status;
-            }
-            continue;
-        }
-        chunks->state = step(chunks, data[at++]);
-        if (chunks->state == WRONG) {
-            return mp__refuse(refusal, 400, "malformed-chunk",
-                              "the chunked body is malformed");
-        }
-        if (++chunks->overhead > MP__CHUNK_OVERHEAD_MAX + body->length) {
-            return mp__refuse(
-                refusal, 400, "chunk-overhead",
-                "the chunked body is more framing than data (%zu bytes allowed)",
-                MP__CHUNK_OVERHEAD_MAX);
+            status = take_data(chunks, data, length, &at, body, refusal);
+        } else {
+            status = take_framing(chunks, data[at++], body, refusal);
         }
         if (chunks->state == DONE) {
             *used = at;
-            return MP_OK;
+            return status;
         }
     }
-    return MP_EAGAIN;
+    return status == MP_OK ? MP_EAGAIN : status;
 }

@@ -241,13 +241,14 @@ void mp__connection_feed(struct mp__connection *c)
 
 bool mp__connection_own(struct mp__connection *c)
 {
-    if (!c->is_in) {
-        if (mp_buf_append(&c->in, c->at, c->have) != MP_OK) {
-            return false;
-        }
-        c->at = c->in.data;
-        c->is_in = true;
+    if (c->is_in) {
+        memmove(c->in.data, c->at, c->have);
+        c->in.length = c->have;
+    } else if (mp_buf_append(&c->in, c->at, c->have) != MP_OK) {
+        return false;
     }
+    c->at = c->in.data;
+    c->is_in = true;
     c->is_owned = true;
     c->call.base = c->at;
     if (!c->call.head.is_chunked) {

@@ -1,0 +1,55 @@
+--- Starts the ingest server with its queue in memory (spec/support/ingest_probe.c).
+--   local server = probe.start({ "--body-limit", "1024" })
+--   raw.ask(server.address, …); server:records(1); server:stop()
+local cjson = require("cjson")
+local eventually = require("spec.support.eventually")
+local process = require("spec.support.process")
+
+local probe = {}
+local methods = {}
+methods.__index = methods
+
+local path = (os.getenv("MOONPOST_BUILD") or "build") .. "/mp_ingest_probe"
+
+function probe.start(args)
+  local self = setmetatable({ seen = 1 }, methods)
+  self.child = process.spawn(path, { args = args })
+  local line = self.child:wait_for("^listening ", nil, "out")
+  self.address = line:match("^listening (.+)$")
+  return self
+end
+
+--- Starts it where it must refuse to: the status' name and the sentence.
+function probe.refused(args)
+  local child = process.run(path, { args = args })
+  return (child.out[1] or ""):match("^refused (%S+) (.*)$")
+end
+
+--- The next `count` records that were appended, decoded; waits for them.
+function methods:records(count)
+  local lines = self.child.out
+  eventually(function()
+    return #lines >= self.seen + count, #lines
+  end, nil, count .. " records")
+  local records = {}
+  for i = 1, count do
+    records[i] = cjson.decode(lines[self.seen + i])
+  end
+  self.seen = self.seen + count
+  return records
+end
+
+--- How many records came that nobody took.
+function methods:untaken()
+  return #self.child.out - self.seen
+end
+
+--- Ends it in order. It must say so, and no sanitizer may have a word.
+function methods:stop()
+  self.child:kill("sigterm")
+  local code = self.child:wait()
+  assert(code == 0, "the probe ended with " .. code .. ":\n" .. self.child:text())
+  assert(self.child.out[#self.child.out] == "closed")
+end
+
+return probe
