@@ -83,7 +83,8 @@ bool mp_partner_name_is_valid(struct mp_str name);
 /* The scheme, host and port of an absolute http(s) URL or URL template, normalised: lower
  * case, the port always written, IPv6 in brackets: "https://host:443". MP_EINVAL says why
  * not: not absolute, not http(s), user information, no host, a bad port, an expression
- * before the authority's end. `path_at` (may be NULL) is where the rest begins. */
+ * before the authority's end ("https://host{/x}{?y}" is well: those bring their own
+ * delimiter). `path_at` (may be NULL) is where the rest begins. */
 MP_MUST_CHECK int mp_authority_of(struct mp_str url, char out[MP_LANE_BYTES],
                                   size_t *path_at, struct mp_error *err);
 

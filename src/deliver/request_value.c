@@ -24,6 +24,10 @@ int mp__build_limit(struct mp__build *build, int status, const char *what,
     if (status == MP_ELIMIT) {
         return mp__build_dead(build, "%s over %s", what, most);
     }
+    if (status == MP_EINVAL) {
+        return mp__build_dead(build, "%s: a prefix, as in {x:3}, of a list or object",
+                              what);
+    }
     if (status == MP_ENOMEM) {
         mp_error_set(build->err, status, "could not build the %s: %s", what,
                      mp_status_text(status));

@@ -147,11 +147,36 @@ static int read_host(struct mp_str *rest, char host[MP_LANE_BYTES], struct mp_er
     return status;
 }
 
+static bool ends(char c)
+{
+    return c == '/' || c == '?' || c == '#';
+}
+
+/* `{/x}`, `{?x}` and `{#x}` begin with what ends an authority, or are empty. Nothing but
+ * one of those bytes may then follow, or the text behind would join the host; `{&x}` and
+ * `{;x}` may, since no host has their first byte. */
+static bool ends_authority(struct mp_str url, size_t at)
+{
+    size_t first = at;
+    while (at + 1 < url.length && url.data[at] == '{') {
+        char kind = url.data[at + 1];
+        if (!ends(kind) && !(at > first && (kind == '&' || kind == ';'))) {
+            return false;
+        }
+        const char *close = memchr(url.data + at, '}', url.length - at);
+        if (close == NULL) {
+            return false;
+        }
+        at = (size_t)(close - url.data) + 1;
+    }
+    return at == url.length || ends(url.data[at]);
+}
+
 static struct mp_str authority_after(struct mp_str url, size_t at)
 {
     size_t end = at;
-    while (end < url.length && url.data[end] != '/' && url.data[end] != '?' &&
-           url.data[end] != '#') {
+    while (end < url.length && !ends(url.data[end]) &&
+           !(url.data[end] == '{' && ends_authority(url, end))) {
         end++;
     }
     struct mp_str authority = {url.data + at, end - at};
