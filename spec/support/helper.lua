@@ -1,7 +1,15 @@
---- Loaded by busted before the specs (.busted). At the end every handle of the loop is closed and
--- seen to its end: one that is still closing when Lua ends takes the interpreter with it.
+--- Loaded by busted before the specs (.busted).
+local ffi = require("ffi")
 local uv = require("luv")
 local busted = require("busted")
+
+-- A child or a server that ended is something to assert, not to die of.
+ffi.cdef("void *signal(int number, intptr_t handler);")
+local SIGPIPE, SIG_IGN = 13, 1
+ffi.C.signal(SIGPIPE, SIG_IGN)
+
+-- A handle that is still closing when Lua ends takes the interpreter with it, so all are closed
+-- and seen to their end.
 
 busted.subscribe({ "suite", "end" }, function()
   uv.walk(function(handle)
