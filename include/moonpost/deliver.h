@@ -26,10 +26,10 @@ MP_MUST_CHECK int mp_egress_allow(struct mp_egress *egress, struct mp_str list,
  * inside IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is. */
 bool mp_egress_permits(const struct mp_egress *egress, const void *address);
 
-/* Builds the request of one attempt: `required`, accepts, vars, url, body, headers,
- * `request`, host and field checks, in the contract's order. MP_OK: `request` is whole.
- * MP_EDEAD: `verdict` says what the delivery is instead (dead, skipped). MP_ESCRIPT,
- * MP_EBUDGET: `err` says why. */
+/* Builds the request of one attempt into a fresh (init or reset) one: `required`,
+ * accepts, vars, url, body, headers, `request`, host and field checks, in the contract's
+ * order. MP_OK: `request` is whole. MP_EDEAD: `verdict` says what the delivery is instead
+ * (dead, skipped). MP_ESCRIPT, MP_EBUDGET: `err` says why. */
 MP_MUST_CHECK int mp_request_build(struct mp_script *script,
                                    struct mp_script_state *state,
                                    const struct mp_context *context,

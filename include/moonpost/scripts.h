@@ -23,7 +23,8 @@ struct mp_scripts_change {
     bool secrets_changed; /* same file, a secret's value changed */
 };
 
-/* POST /api/try. Slices are the caller's until done. */
+/* POST /api/try. Slices are the caller's until done; so is `request`, which it inits
+ * before and finis after. */
 struct mp_try {
     struct mp_str partner;
     struct mp_str event;                         /* a checked JSON object */
@@ -60,11 +61,13 @@ struct mp_scripts_config {
 MP_MUST_CHECK int mp_scripts_start(uv_loop_t *loop,
                                    const struct mp_scripts_config *config,
                                    struct mp_scripts **out, struct mp_error *err);
-/* MP_ENOTFOUND: no such partner, or no usable generation; `done` never runs then.
- * Otherwise it runs on the main loop. */
+/* MP_ENOTFOUND: no such partner, or no usable generation; MP_ENOMEM, MP_ECLOSED. On MP_OK
+ * `done` runs on the main loop, with status MP_ECLOSED when the scripts are closed
+ * before. */
 MP_MUST_CHECK int mp_scripts_try(struct mp_scripts *scripts, struct mp_try *try_);
-/* Looks at the folder again now (SIGHUP). */
+/* Reads every file again now (SIGHUP), and tries those that are broken once more. */
 void mp_scripts_rescan(struct mp_scripts *scripts);
+/* Tells nothing more, answers every try that waits, ends the thread. */
 void mp_scripts_close(struct mp_scripts *scripts, void (*on_closed)(void *arg),
                       void *arg);
 

@@ -74,9 +74,9 @@ local function hear(fn, from, what)
   end, nil, what or "the news")
 end
 
-local function start()
+local function start(env)
   heard = {}
-  child = process.spawn(build .. "/mp_scripts_probe", { args = { folder, fifo } })
+  child = process.spawn(build .. "/mp_scripts_probe", { args = { folder, fifo }, env = env })
   hear(function(news) return news.loaded end, 1, "the first pass")
   return #heard
 end
@@ -329,6 +329,27 @@ describe("the scripts folder", function()
     for i = from, at do
       assert.is_nil(heard[i].gone)
     end
+  end)
+
+  it("polls where there is no inotify", function()
+    assert(uv.fs_mkdir(path_of("..t1"), 493))
+    assert(uv.fs_mkdir(path_of("..t2"), 493))
+    save("..t1/linked.lua", script(1))
+    save("..t2/linked.lua", script(2))
+    assert(ffi.C.symlink("..t1", path_of("..data")) == 0)
+    assert(ffi.C.symlink("..data/linked.lua", path_of("linked.lua")) == 0)
+    save("acme.lua", script(1))
+    local from = start({ PROBE_BLIND = "1" })
+    assert.truthy(child:text():find("inotify cannot be had", 1, true))
+    save("acme.lua", script(3))
+    local _, at = hear_generation(script(3), from)
+    save_by_rename("acme.lua", script(4))
+    _, at = hear_generation(script(4), at)
+    assert(ffi.C.symlink("..t2", path_of("..data_tmp")) == 0)
+    rename(path_of("..data_tmp"), path_of("..data"))
+    _, at = hear_generation(script(2), at)
+    assert(os.remove(path_of("acme.lua")))
+    hear(function(news) return news.gone end, at)
   end)
 
   it("tells that a file is gone, and that it is back", function()

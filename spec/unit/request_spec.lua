@@ -391,6 +391,15 @@ describe("the request", function()
       assert.same({ "POST", "https://h.example/0191-id", '{"a":1.50}' }, { request.method, request.url, request.body })
     end)
 
+    it("has no body with GET and HEAD, whatever the script declares", function()
+      local source = 'return { body = { a = "{a}" } }'
+      for _, method in ipairs({ "GET", "HEAD" }) do
+        local request = postback(method, "https://h.example/", '{"a":1}', source)
+        assert.same({ method }, { request.method, request.body, request.headers["Content-Type"] })
+      end
+      assert.equal('{"a":1}', postback("DELETE", "https://h.example/", '{"a":1}', source).body)
+    end)
+
     it("takes many templates, one after another and again", function()
       for _ = 1, 2 do
         for n = 1, 600 do

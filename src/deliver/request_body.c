@@ -298,9 +298,20 @@ static int build_default(struct mp__build *build)
     return set_type(build, "application/json");
 }
 
+/* A script that says its method was refused at load when it has a body with GET;
+ * postback's method is only known now. */
+static bool method_takes_none(const struct mp__build *build)
+{
+    return build->script->method[0] == '\0' &&
+           (method_is(build, "GET") || method_is(build, "HEAD"));
+}
+
 int mp__build_body(struct mp__build *build)
 {
     int status = MP_OK;
+    if (method_takes_none(build)) {
+        return MP_OK;
+    }
     switch (build->script->body_kind) {
     case MP_BODY_DEFAULT:
         status = build_default(build);
