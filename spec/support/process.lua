@@ -12,7 +12,7 @@ local running = {}
 local sanitizers = {
   ASAN_OPTIONS = "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
   UBSAN_OPTIONS = "halt_on_error=1:print_stacktrace=1:exitcode=99",
-  TSAN_OPTIONS = "exitcode=66:second_deadlock_stack=1",
+  TSAN_OPTIONS = "exitcode=66:second_deadlock_stack=1:suppressions=" .. uv.cwd() .. "/spec/support/tsan.supp",
 }
 
 local function environment(extra)
