@@ -206,17 +206,23 @@ function methods:again(window_ms)
   return harness.open(self.home, window_ms)
 end
 
-function harness.clean()
+--- Ends every queue that still runs.
+function harness.stop()
   process.kill_all()
   for _, child in ipairs(opened) do
     if not child.input:is_closing() then
       child.input:close()
     end
   end
+  opened = {}
+end
+
+function harness.clean()
+  harness.stop()
   for _, home in ipairs(homes) do
     os.execute("rm -rf '" .. home .. "'")
   end
-  homes, opened = {}, {}
+  homes = {}
 end
 
 harness.engines = {

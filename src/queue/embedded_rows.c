@@ -12,8 +12,8 @@ const char *const mp__statement_texts[MP__STATEMENTS] = {
     [MP__INSERT] =
         "INSERT INTO fresh (seq, " MP__COLUMNS ") VALUES (?1, ?7, ?8, ?9, ?10, "
         "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
-    [MP__SETTLE_FRESH] = "DELETE FROM fresh WHERE seq = ?1",
-    [MP__SETTLE_RETRY] = "DELETE FROM retry WHERE seq = ?1",
+    [MP__SETTLE_FRESH] = "DELETE FROM fresh WHERE seq BETWEEN ?1 AND ?2",
+    [MP__SETTLE_RETRY] = "DELETE FROM retry WHERE seq BETWEEN ?1 AND ?2",
     [MP__RETRY_NEW] = "INSERT OR REPLACE INTO retry (seq, " MP__SPENT_COLUMNS
                       ", due_ms, " MP__COLUMNS ") VALUES (?1, " SPENT_QUESTIONS
                       ", ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
@@ -119,12 +119,19 @@ int mp__store_insert(struct mp__store *store, const struct mp_record *record)
     return mp__sql_run(store, MP__INSERT);
 }
 
-int mp__store_settle(struct mp__store *store, uint64_t seq)
+int mp__store_settle(struct mp__store *store, uint64_t first, uint64_t last)
 {
     enum mp__statement which =
-        MP__SEQ_IN_RETRY(seq) ? MP__SETTLE_RETRY : MP__SETTLE_FRESH;
-    sqlite3_bind_int64(store->statements[which], 1, (int64_t)MP__SEQ_NUMBER(seq));
+        MP__SEQ_IN_RETRY(first) ? MP__SETTLE_RETRY : MP__SETTLE_FRESH;
+    sqlite3_stmt *statement = store->statements[which];
+    sqlite3_bind_int64(statement, 1, (int64_t)MP__SEQ_NUMBER(first));
+    sqlite3_bind_int64(statement, 2, (int64_t)MP__SEQ_NUMBER(last));
     return mp__sql_run(store, which);
+}
+
+static int settle(struct mp__store *store, const struct mp_record *record)
+{
+    return mp__store_settle(store, record->seq, record->seq);
 }
 
 static int retry(struct mp__store *store, const struct mp_record *record)
@@ -140,7 +147,7 @@ static int retry(struct mp__store *store, const struct mp_record *record)
     }
     bind_columns(statement, record);
     int status = mp__sql_run(store, which);
-    return status == MP_OK ? mp__store_settle(store, record->seq) : status;
+    return status == MP_OK ? settle(store, record) : status;
 }
 
 static int bury(struct mp__store *store, const struct mp_record *record)
@@ -160,7 +167,7 @@ static int bury(struct mp__store *store, const struct mp_record *record)
                        record->last_ms ? record->last_ms : mp_clock_wall_ms());
     bind_columns(statement, record);
     status = mp__sql_run(store, MP__BURY);
-    return status == MP_OK ? mp__store_settle(store, record->seq) : status;
+    return status == MP_OK ? settle(store, record) : status;
 }
 
 int mp__store_change(struct mp__store *store, const struct mp_record *record)
@@ -171,7 +178,7 @@ int mp__store_change(struct mp__store *store, const struct mp_record *record)
     case MP_OUTCOME_BURY:
         return bury(store, record);
     default:
-        return mp__store_settle(store, record->seq);
+        return settle(store, record);
     }
 }
 

@@ -212,6 +212,8 @@ int mp__store_open(const char *folder, int64_t window_ms, struct mp__store **out
     if (err) {
         err->text[0] = '\0';
     }
+    /* Counting memory for nobody takes a lock at each allocation. */
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(path, &store->db, flags, NULL);
     int status = code == SQLITE_OK ? MP_OK : mp__sql_status(code, &store->why);

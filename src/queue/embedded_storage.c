@@ -73,12 +73,17 @@ static int compare(const void *a, const void *b)
 static int run_lazy(struct mp__store *store, struct mp__work *todo)
 {
     int status = MP_OK;
-    /* In order, so that neighbours in the tree are visited once. */
+    /* In order: a run of neighbours costs little more than one of them. */
     if (todo->settled_count > 1) {
         qsort(todo->settled, todo->settled_count, sizeof(uint64_t), compare);
     }
     for (size_t i = 0; status == MP_OK && i < todo->settled_count; i++) {
-        status = mp__store_settle(store, todo->settled[i]);
+        uint64_t first = todo->settled[i];
+        while (i + 1 < todo->settled_count &&
+               todo->settled[i + 1] == todo->settled[i] + MP__SEQ_STEP) {
+            i++;
+        }
+        status = mp__store_settle(store, first, todo->settled[i]);
     }
     const struct mp_record *record = todo->changed.head;
     for (; status == MP_OK && record; record = record->next) {

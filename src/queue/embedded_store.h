@@ -17,6 +17,7 @@ struct sqlite3_stmt;
 struct mp__store;
 
 #define MP__SEQ(number, in_retry) ((uint64_t)(number)*2 + ((in_retry) ? 1 : 0))
+#define MP__SEQ_STEP              2 /* to the next row of the same table */
 #define MP__SEQ_NUMBER(seq)       ((seq) / 2)
 #define MP__SEQ_IN_RETRY(seq)     (((seq)&1) != 0)
 
@@ -46,7 +47,9 @@ void mp__store_rollback(struct mp__store *store);
 
 MP_MUST_CHECK int mp__store_insert(struct mp__store *store,
                                    const struct mp_record *record);
-MP_MUST_CHECK int mp__store_settle(struct mp__store *store, uint64_t seq);
+/* Every row from `first` to `last`, both in the same table and all settled. */
+MP_MUST_CHECK int mp__store_settle(struct mp__store *store, uint64_t first,
+                                   uint64_t last);
 /* By record->outcome. */
 MP_MUST_CHECK int mp__store_change(struct mp__store *store,
                                    const struct mp_record *record);
