@@ -135,7 +135,10 @@ static bool push_got(lua_State *lua)
 
 static int get(lua_State *lua)
 {
-    return push_got(lua) ? 1 : 0;
+    if (!push_got(lua)) {
+        lua_pushnil(lua);
+    }
+    return 1;
 }
 
 static bool is_decimal(struct mp_str text)
@@ -153,15 +156,18 @@ static bool is_decimal(struct mp_str text)
 
 static int num(lua_State *lua)
 {
-    if (!push_got(lua)) {
-        return 0;
+    bool is_number = push_got(lua);
+    if (is_number && lua_type(lua, -1) == LUA_TSTRING) {
+        is_number = is_decimal(mp__str_at(lua, -1)) && lua_isnumber(lua, -1);
+    } else if (is_number) {
+        is_number = lua_type(lua, -1) == LUA_TNUMBER;
     }
-    if (lua_type(lua, -1) == LUA_TSTRING) {
-        return is_decimal(mp__str_at(lua, -1)) && lua_isnumber(lua, -1)
-                   ? (lua_pushnumber(lua, lua_tonumber(lua, -1)), 1)
-                   : 0;
+    if (is_number) {
+        lua_pushnumber(lua, lua_tonumber(lua, -1));
+    } else {
+        lua_pushnil(lua);
     }
-    return lua_type(lua, -1) == LUA_TNUMBER ? 1 : 0;
+    return 1;
 }
 
 static int as_sent(lua_State *lua)
@@ -176,7 +182,8 @@ static int as_sent(lua_State *lua)
     }
     struct mp_str raw;
     if (path.length > 1024 || !mp_json_path(state->context->record->event, path, &raw)) {
-        return 0;
+        lua_pushnil(lua);
+        return 1;
     }
     if (mp_json_kind(raw) != MP_JSON_STRING) {
         mp__push_str(lua, raw);

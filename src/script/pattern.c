@@ -367,36 +367,3 @@ const char *mp__match(struct mp__matcher *matcher, const char *at, const char *p
     matcher->nesting--;
     return at;
 }
-
-void mp__push_capture(struct mp__matcher *matcher, int index, const char *from,
-                      const char *to)
-{
-    lua_State *lua = matcher->state->lua;
-    if (index >= matcher->level) {
-        if (index != 0) {
-            luaL_error(lua, "invalid capture index");
-        }
-        lua_pushlstring(lua, from, (size_t)(to - from));
-        return;
-    }
-    const struct mp__capture *capture = &matcher->captures[index];
-    if (capture->length == MP__CAPTURE_OPEN) {
-        luaL_error(lua, "unfinished capture");
-    }
-    if (capture->length == MP__CAPTURE_PLACE) {
-        lua_pushinteger(lua, capture->start - matcher->subject + 1);
-    } else {
-        lua_pushlstring(lua, capture->start, (size_t)capture->length);
-    }
-}
-
-int mp__push_captures(struct mp__matcher *matcher, const char *from, const char *to,
-                      bool whole)
-{
-    int count = matcher->level == 0 && whole ? 1 : matcher->level;
-    luaL_checkstack(matcher->state->lua, count + 1, "too many captures");
-    for (int i = 0; i < count; i++) {
-        mp__push_capture(matcher, i, from, to);
-    }
-    return count;
-}

@@ -28,9 +28,3 @@ struct mp__matcher {
 /* Where the match of `pattern` at `at` ends; NULL: there is none. Throws for a malformed
  * pattern, and past the budgets. */
 const char *mp__match(struct mp__matcher *matcher, const char *at, const char *pattern);
-/* Pushes one capture; with none in the pattern, index 0 is the whole match. */
-void mp__push_capture(struct mp__matcher *matcher, int index, const char *from,
-                      const char *to);
-/* Pushes them all; the whole match when there are none and `whole`. How many. */
-int mp__push_captures(struct mp__matcher *matcher, const char *from, const char *to,
-                      bool whole);

@@ -35,9 +35,11 @@ void mp__plan_fail(struct mp__plan *plan, const char *format, ...)
     if (number > 0) {
         snprintf(line, sizeof(line), ":%u", number);
     }
+    bool has_key = plan->at.key && !plan->names_key;
+    bool has_child = has_key && plan->at.child;
     lua_pushfstring(plan->lua, "%s%s: %s%s%s%s%s", script->path.data, line,
-                    plan->at.key ? plan->at.key : "", plan->at.child ? "." : "",
-                    plan->at.child ? plan->at.child : "", plan->at.key ? ": " : "", text);
+                    has_key ? plan->at.key : "", has_child ? "." : "",
+                    has_child ? plan->at.child : "", has_key ? ": " : "", text);
     lua_error(plan->lua);
     __builtin_unreachable();
 }
@@ -159,6 +161,7 @@ void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *
         struct mp_str name = mp__plan_copy(plan, key);
         plan->at = plan->at.key ? (struct mp__at){plan->at.key, name.data}
                                 : (struct mp__at){name.data, NULL};
+        plan->names_key = true;
         if (is_in(key, later)) {
             mp__plan_fail(plan, "this version of Moonpost has no `%s` yet", name.data);
         }
@@ -368,7 +371,11 @@ void mp__plan_compile(struct mp_script_state *state, struct mp_script *script)
         lua_settop(state->lua, table);
     }
     check_whole(&plan);
-    script->has_secrets = state->uses_secrets;
+    /* A function may name a secret that no load has met yet. */
+    script->has_secrets =
+        state->uses_secrets ||
+        (script->has_functions &&
+         memmem(script->source.data, script->source.length, "secret", 6) != NULL);
     lua_settop(state->lua, table - 1);
 }
 

@@ -41,6 +41,7 @@ struct mp__plan {
     lua_State *lua;
     struct mp_script *script;
     struct mp__at at; /* what is being read now */
+    bool names_key;   /* the error's own text says the key */
 };
 
 /* Pops the table on top of the stack. */

@@ -167,6 +167,7 @@ static void read_condition(struct mp__plan *plan, struct mp_answer *answer,
         struct mp_str name = mp__plan_copy(plan, key);
         const char *near = mp__near_miss(key, known);
         plan->at.child = name.data;
+        plan->names_key = true;
         mp__plan_fail(plan, "unknown key `%s`%s%s%s", name.data,
                       near ? ": did you mean `" : ": status, body and json are known",
                       near ? near : "", near ? "`?" : "");

@@ -162,6 +162,9 @@ static void append_pair(struct writing *writing, struct mp_str name, bool encode
 static void write_old(struct writing *writing, struct mp_str name, struct mp_str pair)
 {
     lua_State *lua = writing->state->lua;
+    if (pair.length == 0 && writing->is_first) {
+        return;
+    }
     push_decoded(writing->state, name);
     int key = lua_gettop(lua);
     lua_pushvalue(lua, key);

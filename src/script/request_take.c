@@ -30,7 +30,7 @@ static void merge_returned(struct mp_script_state *state, int from, int to)
     }
 }
 
-static void take_method(struct mp_script_state *state, struct mp_request *request)
+static size_t take_method(struct mp_script_state *state, struct mp_request *request)
 {
     lua_State *lua = state->lua;
     if (lua_type(lua, -1) != LUA_TSTRING) {
@@ -43,6 +43,7 @@ static void take_method(struct mp_script_state *state, struct mp_request *reques
     }
     memcpy(request->method, method.data, method.length);
     request->method[method.length] = '\0';
+    return method.length;
 }
 
 static int check_method(const struct mp_request *request, size_t length,
@@ -127,6 +128,12 @@ static int take_header(struct mp_script_state *state, struct mp_request *request
     lua_State *lua = state->lua;
     if (is_unchanged(state, request, name)) {
         return MP_OK;
+    }
+    int at = mp_request_find_header(request, name);
+    if (at >= 0) { /* a field that was there keeps its spelling */
+        mp__push_str(lua, mp_header_name(request, (size_t)at));
+        name = mp__str_at(lua, -1);
+        lua_insert(lua, -2);
     }
     if (lua_isboolean(lua, -1) && !lua_toboolean(lua, -1)) {
         mp_request_remove_header(request, name);
@@ -233,9 +240,7 @@ int mp__take_request(struct mp_script_state *state, int index, struct mp_request
     }
     lua_pushliteral(lua, "method");
     lua_rawget(lua, table);
-    size_t method_length = lua_objlen(lua, -1);
-    take_method(state, request);
-    int status = check_method(request, method_length, err);
+    int status = check_method(request, take_method(state, request), err);
     if (status != MP_OK) {
         return status;
     }

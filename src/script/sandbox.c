@@ -27,6 +27,8 @@ static const luaL_Reg own_base[] = {{"pcall", mp__pcall},
                                     {"tostring", mp__tostring},
                                     {"secret", mp__secret_new},
                                     {NULL, NULL}};
+static int insert(lua_State *lua);
+static const luaL_Reg own_table[] = {{"insert", insert}, {NULL, NULL}};
 /* Told apart from a misspelt name: they exist in Lua, or will. */
 static const char *const absent[] = {"io",           "os",
                                      "ffi",          "debug",
@@ -89,6 +91,30 @@ const char *mp__near_miss(struct mp_str name, const char *const *known)
         }
     }
     return best;
+}
+
+/* The stock one walks down to any place it is told, for seconds. */
+static int insert(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    int end = (int)lua_objlen(lua, 1) + 1;
+    int count = lua_gettop(lua);
+    if (count != 2 && count != 3) {
+        return luaL_error(lua, "wrong number of arguments to 'insert'");
+    }
+    double place = count == 3 ? luaL_checknumber(lua, 2) : end;
+    if (!(place >= 1 && place <= end)) {
+        return luaL_argerror(lua, 2, "position out of bounds");
+    }
+    for (int i = end; i > (int)place; i--) {
+        if (i % 4096 == 0) {
+            mp__budget_check(mp__state_of(lua));
+        }
+        lua_rawgeti(lua, 1, i - 1);
+        lua_rawseti(lua, 1, i);
+    }
+    lua_rawseti(lua, 1, (int)place);
+    return 0;
 }
 
 static int refuse_write(lua_State *lua)
@@ -200,6 +226,9 @@ static void add_library(lua_State *lua, int globals, lua_CFunction open, const c
         lua_pushboolean(lua, 0);
         lua_setfield(lua, -2, "__metatable");
         lua_pop(lua, 2);
+    }
+    if (strcmp(name, LUA_TABLIBNAME) == 0) {
+        set_functions(lua, lua_gettop(lua), own_table);
     }
     lua_remove(lua, -2);
     lock(lua);

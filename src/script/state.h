@@ -15,7 +15,7 @@
 #define MP__HEAP_BYTES    ((size_t)16 * 1024 * 1024)
 #define MP__BUDGET_MS     50
 #define MP__HOOK_COUNT    1000
-#define MP__NESTING_MAX   100 /* pcall, xpcall: each level is on the C stack */
+#define MP__NESTING_MAX   190 /* pcall, xpcall: each level is on the C stack */
 #define MP__GSUB_MAX      16
 #define MP__JSON_DEPTH    128
 #define MP__SOURCE_BYTES  ((size_t)1024 * 1024)

@@ -17,6 +17,7 @@ static struct mp_str check_text(lua_State *lua, int argument)
 static struct mp_str check_subject(lua_State *lua)
 {
     struct mp_str subject = check_text(lua, 1);
+    mp__budget_check(mp__state_of(lua));
     if (subject.length > MP__SUBJECT_BYTES) {
         luaL_error(lua, "a pattern is not matched against more than 1 MiB");
     }
@@ -30,6 +31,41 @@ static struct mp__matcher new_matcher(lua_State *lua, struct mp_str subject,
                                 .subject = subject.data,
                                 .subject_end = subject.data + subject.length,
                                 .pattern_end = pattern.data + pattern.length};
+}
+
+/* One capture; with none in the pattern, index 0 is the whole match. */
+static void push_capture(struct mp__matcher *matcher, int index, const char *from,
+                         const char *to)
+{
+    lua_State *lua = matcher->state->lua;
+    if (index >= matcher->level) {
+        if (index != 0) {
+            luaL_error(lua, "invalid capture index");
+        }
+        lua_pushlstring(lua, from, (size_t)(to - from));
+        return;
+    }
+    const struct mp__capture *capture = &matcher->captures[index];
+    if (capture->length == MP__CAPTURE_OPEN) {
+        luaL_error(lua, "unfinished capture");
+    }
+    if (capture->length == MP__CAPTURE_PLACE) {
+        lua_pushinteger(lua, capture->start - matcher->subject + 1);
+    } else {
+        lua_pushlstring(lua, capture->start, (size_t)capture->length);
+    }
+}
+
+/* All of them; the whole match when there are none and `whole`. How many. */
+static int push_captures(struct mp__matcher *matcher, const char *from, const char *to,
+                         bool whole)
+{
+    int count = matcher->level == 0 && whole ? 1 : matcher->level;
+    luaL_checkstack(matcher->state->lua, count + 1, "too many captures");
+    for (int i = 0; i < count; i++) {
+        push_capture(matcher, i, from, to);
+    }
+    return count;
 }
 
 static bool is_plain(struct mp_str pattern)
@@ -88,10 +124,10 @@ static int find_or_match(lua_State *lua, bool find)
         if (end && find) {
             lua_pushinteger(lua, at - subject.data + 1);
             lua_pushinteger(lua, end - subject.data);
-            return 2 + mp__push_captures(&matcher, at, end, false);
+            return 2 + push_captures(&matcher, at, end, false);
         }
         if (end) {
-            return mp__push_captures(&matcher, at, end, true);
+            return push_captures(&matcher, at, end, true);
         }
         if (anchored) {
             break;
@@ -123,7 +159,7 @@ static int gmatch_next(lua_State *lua)
         if (end) {
             lua_pushinteger(lua, end - subject.data + (end == at));
             lua_replace(lua, lua_upvalueindex(3));
-            return mp__push_captures(&matcher, at, end, true);
+            return push_captures(&matcher, at, end, true);
         }
     }
     return 0;
@@ -187,7 +223,7 @@ static void append_template(struct growing *text, struct mp__matcher *matcher,
                 continue;
             }
             if (c >= '1' && c <= '9') {
-                mp__push_capture(matcher, c - '1', from, to);
+                push_capture(matcher, c - '1', from, to);
                 append_top(text);
                 continue;
             }
@@ -203,9 +239,9 @@ static void append_value(struct growing *text, struct mp__matcher *matcher,
     lua_State *lua = text->lua;
     if (lua_isfunction(lua, 3)) {
         lua_pushvalue(lua, 3);
-        lua_call(lua, mp__push_captures(matcher, from, to, true), 1);
+        lua_call(lua, push_captures(matcher, from, to, true), 1);
     } else {
-        mp__push_capture(matcher, 0, from, to);
+        push_capture(matcher, 0, from, to);
         lua_rawget(lua, 3);
     }
     if (!lua_toboolean(lua, -1)) {
