@@ -22,6 +22,9 @@ local function build(source, event, more, name)
   local verdict, err = ffi.new("struct mp_verdict"), ffi.new("struct mp_error")
   local status = c.mp_request_build(loaded, state, context, request, verdict, err)
   local got = status == c.MP_OK and script.read(request) or nil
+  if got and request.body_shown.length > 0 then
+    got.body_shown = text_of(c.mp_buf_str(request.body_shown))
+  end
   c.mp_request_fini(request)
   assert(kept)
   if status == c.MP_EDEAD then
@@ -371,6 +374,22 @@ describe("the request", function()
       assert.equal("Bearer s3cret/&", request.headers.Authorization)
       assert.same({ "Bearer [secret token]", "1" }, { request.shown.Authorization, request.shown["X-Plain"] })
       assert.equal('{"k":"s3cret/&","x":1}', request.body)
+      assert.equal('{"k":"[secret token]","x":1}', request.body_shown)
+    end)
+
+    it("shows none that a function gave", function()
+      ffi.C.setenv("MOONPOST_SECRET_TOKEN", "s3cret/&", 1)
+      local request = built([[local token = secret "token"
+        local function give() return token end
+        return { hosts = { "https://a.example" }, url = function() return "https://a.example/" .. token end,
+          headers = { ["X-Key"] = give }, form = { k = give, x = "{x}" } }]], '{"x":1}')
+      assert.equal("https://a.example/s3cret/&", request.url)
+      assert.equal("https://a.example/[secret token]", request.url_shown)
+      assert.same({ "s3cret/&", "[secret token]" }, { request.headers["X-Key"], request.shown["X-Key"] })
+      assert.same({ "k=s3cret%2F%26&x=1", "k=[secret token]&x=1" }, { request.body, request.body_shown })
+      request = built([[local token = secret "token"
+        return { url = "https://a.example/", body = function() return "k=" .. token end }]])
+      assert.same({ "k=s3cret/&", "k=[secret token]" }, { request.body, request.body_shown })
     end)
   end)
 

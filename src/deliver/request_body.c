@@ -223,7 +223,9 @@ static int write_form(struct mp__out out, struct mp_str text, struct mp_str show
 {
     int status = encode_form(out.wire, text);
     if (status == MP_OK && out.shown) {
-        status = encode_form(out.shown, shown.length > 0 ? shown : text);
+        /* For people: the name in brackets stays readable, as in a template. */
+        status = shown.length > 0 ? mp_buf_append_str(out.shown, shown)
+                                  : encode_form(out.shown, text);
     }
     return status;
 }
