@@ -10,6 +10,7 @@
 
 #include "moonpost/clock.h"
 #include "moonpost/console.h"
+#include "moonpost/engine.h"
 #include "moonpost/log.h"
 #include "moonpost/metrics.h"
 #include "partners.h"

@@ -54,7 +54,8 @@ struct mp_settings {
 const struct mp_option *mp_cli_options(size_t *count);
 /* The command of that name, 0: none. */
 enum mp_command mp_cli_command(const char *name);
-/* NULL: the overview. An unknown name: MP_EXIT_USAGE, with the nearest command on stderr. */
+/* NULL: the overview. An unknown name: MP_EXIT_USAGE, with the nearest command on stderr.
+ */
 int mp_cli_help(const char *command);
 int mp_cli_version(void);
 int mp_cli_check(const struct mp_settings *settings, const char **words, size_t count);

@@ -42,11 +42,13 @@ void mp_api_free(struct mp_api *api);
  * application/json, the server has seen to. */
 void mp_api_handle(void *arg, struct mp_call *call);
 
-/* What POST /api/try answers, of a try whose status is MP_OK: also for `moonpost try --json`. */
+/* What POST /api/try answers, of a try whose status is MP_OK: also for `moonpost try
+ * --json`. */
 MP_MUST_CHECK int mp_try_write_json(const struct mp_try *try_, struct mp_buf *out);
 /* The body with secrets as [secret x]. */
 struct mp_str mp_try_body_shown(const struct mp_try *try_);
 /* Appends the event's own type, its member `type` when that is a string. */
 MP_MUST_CHECK int mp_try_own_type(struct mp_str event, struct mp_buf *out);
 /* What is wrong with a /postback's endpoint; NULL: nothing. `err` holds the text. */
-const char *mp_try_endpoint_fault(struct mp_str method, struct mp_str url, struct mp_error *err);
+const char *mp_try_endpoint_fault(struct mp_str method, struct mp_str url,
+                                  struct mp_error *err);

@@ -82,8 +82,9 @@ void mp_request_remove_header(struct mp_request *request, struct mp_str name);
 
 /* An answer, or what there was instead of one. Owned by the transfer; read-only. */
 struct mp_response {
-    int status;            /* 0: no answer */
-    const char *error;     /* static, when status is 0: "timeout", "dns_error",
+    int status; /* 0: no answer */
+    const char
+        *error;            /* static, when status is 0: "timeout", "dns_error",
                               "connection_refused",     "connection_reset", "network_unreachable",
                               "tls_error",     "blocked_address", "network_error" */
     struct mp_str headers; /* the field lines as they came, CRLF between */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "moonpost/dead.h"
 #include "moonpost/record.h"
 
 /* The durable queue: what was appended is there until it is settled, whatever dies. One
@@ -50,32 +51,6 @@ struct mp_pause {
     int64_t since_ms;
 };
 
-struct mp_dead_letter {
-    struct mp_record
-        *record; /* owned by it; attempts, last_status, first_ms, last_ms are set */
-    const char *reason; /* points into what owns the list */
-};
-
-/* Which dead letters. ids, or partner and a range of last_ms (until not included); -1:
- * open. */
-struct mp_dead_filter {
-    const struct mp_str *ids;
-    size_t id_count;
-    struct mp_str partner; /* empty: all */
-    int64_t since_ms, until_ms;
-};
-
-struct mp_dead_page {
-    struct mp_dead_letter *items; /* newest last_at first */
-    size_t count;
-    char next[64]; /* cursor; empty at the end */
-};
-struct mp_dead_count {
-    uint64_t matched, done;
-    struct mp_str *unknown; /* ids that are not among the dead letters */
-    size_t unknown_count;
-};
-
 /* What the queue tells its owner. Set before start. */
 struct mp_queue_owner {
     void *arg;
@@ -86,34 +61,6 @@ struct mp_queue_owner {
     void (*on_pause)(void *arg, const struct mp_pause *pause);
     /* The engine can, or can no longer, take and store. `why` is NULL when it can. */
     void (*on_ready)(void *arg, const char *why);
-};
-
-typedef void (*mp_dead_page_cb)(void *arg, int status, const char *why,
-                                struct mp_dead_page *page);
-typedef void (*mp_dead_count_cb)(void *arg, int status, const char *why,
-                                 struct mp_dead_count *count);
-
-/* An engine is this table; its own struct begins with a struct mp_queue. */
-struct mp_queue_ops {
-    int (*append)(struct mp_queue *, struct mp_append *);
-    void (*resolve)(struct mp_queue *, struct mp_record_list *);
-    void (*hold)(struct mp_queue *, struct mp_str name, int64_t until_ms);
-    void (*release)(struct mp_queue *, struct mp_str name);
-    int (*set_pause)(struct mp_queue *, const struct mp_pause *);
-    int (*clear_pause)(struct mp_queue *, struct mp_str name);
-    uint64_t (*waiting)(struct mp_queue *, struct mp_str partner);
-    int (*dead_list)(struct mp_queue *, struct mp_str partner, size_t limit,
-                     struct mp_str cursor, mp_dead_page_cb, void *);
-    int (*dead_show)(struct mp_queue *, struct mp_str id, mp_dead_page_cb, void *);
-    int (*dead_replay)(struct mp_queue *, const struct mp_dead_filter *, bool dry_run,
-                       mp_dead_count_cb, void *);
-    int (*dead_purge)(struct mp_queue *, const struct mp_dead_filter *, bool dry_run,
-                      mp_dead_count_cb, void *);
-    void (*close)(struct mp_queue *, void (*on_closed)(void *), void *);
-};
-struct mp_queue {
-    const struct mp_queue_ops *ops;
-    struct mp_queue_owner owner;
 };
 
 /* MP_EAGAIN: too much is on its way to the disk already (answer 503), nothing was moved.
@@ -138,41 +85,6 @@ MP_MUST_CHECK int mp_queue_clear_pause(struct mp_queue *queue, struct mp_str nam
  * all. */
 uint64_t mp_queue_waiting(struct mp_queue *queue, struct mp_str partner);
 
-/* Reads run beside the writes. The page is freed after the callback returns: take a
- * record out by setting its pointer to NULL. An unknown id gives MP_ENOTFOUND; a bad
- * cursor MP_EINVAL. */
-MP_MUST_CHECK int mp_queue_dead_list(struct mp_queue *queue, struct mp_str partner,
-                                     size_t limit, struct mp_str cursor,
-                                     mp_dead_page_cb done, void *arg);
-MP_MUST_CHECK int mp_queue_dead_show(struct mp_queue *queue, struct mp_str id,
-                                     mp_dead_page_cb done, void *arg);
-/* A replayed delivery keeps its id, its attempts start again, its replays count up. The
- * filter is copied. `done` comes once all that matched when it began are through. */
-MP_MUST_CHECK int mp_queue_dead_replay(struct mp_queue *queue,
-                                       const struct mp_dead_filter *filter, bool dry_run,
-                                       mp_dead_count_cb done, void *arg);
-MP_MUST_CHECK int mp_queue_dead_purge(struct mp_queue *queue,
-                                      const struct mp_dead_filter *filter, bool dry_run,
-                                      mp_dead_count_cb done, void *arg);
-
 /* Stores everything that was resolved, then closes. Records still out are taken again at
  * the next start: resolve after close just frees. */
 void mp_queue_close(struct mp_queue *queue, void (*on_closed)(void *arg), void *arg);
-
-#ifndef MP_CDEF
-#include <uv.h>
-struct mp_metrics;
-
-/* The embedded engine: SQLite in `folder` (made when missing, locked: MP_EBUSY names the
- * process that holds it). Opening also recovers; on_take begins with the loop's next
- * turn. */
-struct mp_queue_embedded_config {
-    const char *folder;
-    int64_t idempotency_window_ms;
-    struct mp_metrics *metrics;
-    struct mp_queue_owner owner;
-};
-MP_MUST_CHECK int mp_queue_open_embedded(uv_loop_t *loop,
-                                         const struct mp_queue_embedded_config *config,
-                                         struct mp_queue **out, struct mp_error *err);
-#endif

@@ -42,7 +42,8 @@ struct mp_value {
  * answer. What it gives must live until the expansion returns. */
 typedef struct mp_value (*mp_lookup_fn)(void *arg, struct mp_str name);
 
-/* A lookup in one checked JSON object: `arg` is a struct mp_str *, the name a path (json.h). */
+/* A lookup in one checked JSON object: `arg` is a struct mp_str *, the name a path
+ * (json.h). */
 struct mp_value mp_lookup_json(void *arg, struct mp_str name);
 
 /* MP_EINVAL with the column and what to write instead ("column 14: `{` is not closed").

@@ -1,5 +1,6 @@
 --- The headers whose functions the unit specs call, in the order they need each other.
 return {
   "status.h", "buf.h", "log.h", "clock.h", "id.h", "json.h", "template.h", "metrics.h", "options.h",
-  "record.h", "exchange.h", "script.h", "queue.h", "scripts.h", "deliver.h",
+  "record.h", "exchange.h", "plan.h", "script.h", "dead.h", "queue.h", "engine.h", "scripts.h", "deliver.h",
+  "src/deliver/health.h",
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moonpost/engine.h"
 #include "moonpost/ingest.h"
 #include "moonpost/json.h"
 #include "moonpost/metrics.h"

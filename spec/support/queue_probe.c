@@ -14,7 +14,7 @@
 
 #include "moonpost/clock.h"
 #include "moonpost/id.h"
-#include "moonpost/queue.h"
+#include "moonpost/engine.h"
 
 #define WORDS 16
 
@@ -499,7 +499,8 @@ static void bench(char **argv)
     bench_left = events;
     quiet = true;
     at_once = strcmp(argv[3], "settle") == 0 ? MP_OUTCOME_SETTLE : MP_OUTCOME_NONE;
-    bench_waiting = at_once == MP_OUTCOME_SETTLE ? 0 : events;
+    bench_waiting = mp_queue_waiting(queue, mp_str_of(""));
+    bench_waiting += at_once == MP_OUTCOME_SETTLE ? 0 : events;
     uv_prepare_t check;
     uv_prepare_init(&loop, &check);
     uv_prepare_start(&check, on_bench_turn);

@@ -9,8 +9,8 @@ local header_room = {
   status = "base", buf = "base", clock = "base", id = "base", json = "base", log = "base",
   metrics = "base", options = "base", template = "base",
   record = "record", exchange = "record",
-  queue = "queue",
-  script = "script", scripts = "script",
+  queue = "queue", dead = "queue", engine = "queue",
+  script = "script", plan = "script", scripts = "script",
   deliver = "deliver", ingest = "ingest", console = "console", cli = "cli",
 }
 

@@ -5,7 +5,8 @@
 
 #include "embedded_lanes.h"
 #include "embedded_store.h"
-#include "moonpost/log.h"
+#include "moonpost/engine.h"
+#include "moonpost//log.h"
 #include "moonpost/metrics.h"
 
 /* The embedded engine. The main loop gathers what one turn brought in `work` and hands it

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "moonpost/queue.h"
+#include "moonpost/engine.h"
 
 int mp_queue_append(struct mp_queue *queue, struct mp_append *append)
 {
