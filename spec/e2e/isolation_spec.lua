@@ -1,4 +1,4 @@
---- A hundred destinations, one of which hangs: the others do not notice.
+--- A hundred destinations, one of which hangs, longer than the spec waits: the others do not notice.
 local uv = require("luv")
 local support = require("spec.support")
 local eventually, http, partner, runtime = support.eventually, support.http, support.partner, support.runtime
@@ -56,7 +56,7 @@ local function measure(rt, fake, body_of, path_of, hanging)
       next_request = next_request + 1
     end
     return #delays == expected, #delays
-  end, 60000, expected .. " deliveries beside the one that hangs")
+  end, 20000, expected .. " deliveries beside the one that hangs")
   return delays
 end
 
@@ -83,7 +83,7 @@ describe("one that hangs", function()
     local fake = partner.new({ host = "0.0.0.0" })
     hold(fake)
     local rt = runtime.start({ flags = { "--drain", "1s" },
-                               scripts = { postback = "return {}" } })
+                               scripts = { postback = 'return { timeout = "10m" }' } })
     compare("hosts", rt, fake, function(i, key)
       return ('{"endpoint":{"method":"GET","url":"http://%s:%d/?k={k}"},"data":[{"k":"%s"}]}'):format(
         address(i), fake.port, key)
@@ -95,7 +95,7 @@ describe("one that hangs", function()
     hold(fake)
     local scripts = {}
     for i = 1, hosts do
-      scripts["p" .. i] = ('return { method = "GET", url = "http://%s:%d/?k={k}" }'):format(address(i), fake.port)
+      scripts["p" .. i] = ('return { url = "http://%s:%d/?k={k}", timeout = "10m" }'):format(address(i), fake.port)
     end
     local rt = runtime.start({ flags = { "--drain", "1s" }, scripts = scripts })
     compare("partners", rt, fake, function(_, key) return ('{"k":"%s"}'):format(key) end,
