@@ -57,7 +57,7 @@ describe("the sandbox", function()
             assert.equal(c.MP_EBUDGET, status, err)
             assert.is_truthy(err:find("^scripts/acme.lua:%d+: the call took more than 50 ms"), err)
           end
-          assert.is_true(os.clock() - before < 2)
+          assert.is_true(os.clock() - before < 5)
         end)
       end
     end
@@ -139,7 +139,7 @@ describe("the sandbox", function()
       "select(-2147483648, 1)", "(\"\"):rep(2147483647)", "string.sub(\"x\", -2147483648, 2147483647)", "math.ldexp(1, 2147483647)" }) do
       local before = os.clock()
       script.run(code)
-      assert.is_true(os.clock() - before < 1, code)
+      assert.is_true(os.clock() - before < 5, code)
     end
     assert.equal("1 2 3 4", (script.run("local t = { 2, 3 } table.insert(t, 4) table.insert(t, 1, 1) return table.concat(t, \" \")")))
   end)
