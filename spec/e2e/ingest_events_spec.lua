@@ -244,6 +244,15 @@ describe("taking events", function()
       assert.same({ "https://h:8443/", "cd" }, { escaped[2].url, escaped[2].type })
     end)
 
+    it("never takes one template for another", function()
+      local client = raw.connect(server.address)
+      for i = 1000, 1999 do
+        client:send(raw.request("POST", "/postback", {}, body('{"url":"http://h' .. i .. '/{x}"}')))
+        assert.equal(202, client:answer().status)
+        assert.equal("postback http://h" .. i .. ":80", server:records(1)[1].lane)
+      end
+    end)
+
     it("names what is wrong with the request", function()
       local function wrong(text, what)
         local status, _, problem = refused("/postback", text)

@@ -380,6 +380,15 @@ describe("the ingest server on the wire", function()
     assert.equal(0, server:untaken())
   end)
 
+  it("tells why after a HEAD too", function()
+    local client = raw.connect(server.address)
+    client:send("HEAD /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    client:answer(false)
+    client:send("nonsense\r\n\r\n")
+    assert.equal("malformed-request", client:answer().json.type:match("[%w-]+$"))
+    client:wait_end()
+  end)
+
   it("keeps the connection after an error that left nothing unread", function()
     local client = raw.connect(server.address)
     for _, bytes in ipairs({ post("nonsense"), raw.request("POST", "/events/nobody", {}, "{}"),
