@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <uv.h>
 
 #include "moonpost/clock.h"
@@ -368,16 +367,6 @@ static void watch_signals(struct app *app)
     uv_timer_start(&app->tick, on_tick, 1000, 1000);
 }
 
-/* A descriptor a connection, in and out: the soft limit of 1,024 is too few by far. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static void free_rooms(struct app *app)
 {
     mp_script_watchdog_stop();
@@ -392,7 +381,6 @@ int mp_app_run(const struct mp_settings *settings, struct mp_error *err)
 {
     struct app app = {.settings = settings, .err = err};
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
     if (uv_loop_init(&app.loop) != 0) {
         return mp_error_set(err, MP_ENOMEM, "could not start: out of memory");
     }

@@ -2,12 +2,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "app.h"
 #include "moonpost/deliver.h"
 #include "moonpost/log.h"
 
 #define WORDS_MAX 4096
+
+/* A descriptor a connection, in and out: the soft limit of 1,024 is too few by far. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
 static int run(const struct mp_settings *settings)
 {
@@ -19,6 +30,7 @@ static int run(const struct mp_settings *settings)
         return MP_EXIT_USAGE;
     }
     mp_log_set_level(level);
+    raise_descriptor_limit();
     struct mp_error err = {0};
     int status = mp_app_run(settings, &err);
     if (status != MP_OK) {

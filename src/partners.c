@@ -12,18 +12,12 @@
 
 #define GONE_KEPT_MS (60 * 1000)
 
-static void lanes_free(struct partner *partner)
-{
-    while (partner->lanes != NULL) {
-        struct lane_pause *next = partner->lanes->next;
-        free(partner->lanes);
-        partner->lanes = next;
-    }
-}
-
 static void partner_free(struct partner *partner)
 {
-    lanes_free(partner);
+    for (struct lane_pause *lane = partner->lanes, *next; lane != NULL; lane = next) {
+        next = lane->next;
+        free(lane);
+    }
     if (partner->script != NULL) {
         mp_script_unref(partner->script);
     }
