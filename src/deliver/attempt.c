@@ -184,13 +184,13 @@ static void called(struct mp__attempt *attempt, int status, const struct mp_erro
     if (status == MP_ESCRIPT || has_overrun) {
         complain(attempt, err);
     }
-    if (is_current && generation->state) {
-        mp__partner_called(worker, attempt->lane,
-                           mp_script_state_last_us(generation->state), has_overrun);
-    }
     if (is_current && (status == MP_ESCRIPT || has_overrun)) {
         mp__lane_threw(worker, attempt->lane, attempt->record->id, err->text,
                        has_overrun);
+    }
+    if (is_current && generation->state) {
+        mp__partner_called(worker, attempt->lane,
+                           mp_script_state_last_us(generation->state), has_overrun);
     }
     if (has_overrun) {
         mp__generation_drop_state(generation);

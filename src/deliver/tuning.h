@@ -35,8 +35,10 @@ struct mp__deliver_tuning {
 
 struct mp__deliver_tuning mp__deliver_tuning_default(void);
 
+#ifndef MP_CDEF
 /* mp_deliver_start with other numbers. */
 MP_MUST_CHECK int mp__deliver_start_tuned(uv_loop_t *loop,
                                           const struct mp_deliver_config *config,
                                           const struct mp__deliver_tuning *tuning,
                                           struct mp_deliver **out, struct mp_error *err);
+#endif
