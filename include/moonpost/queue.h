@@ -63,8 +63,8 @@ struct mp_queue_owner {
     void (*on_ready)(void *arg, const char *why);
 };
 
-/* MP_EAGAIN: too much is on its way to the disk already (answer 503), nothing was moved.
- */
+/* MP_EAGAIN: too much is on its way to the disk already (answer 503). MP_EINVAL: a record
+ * without an id or a partner, or with too long a lane. Nothing was moved then. */
 MP_MUST_CHECK int mp_queue_append(struct mp_queue *queue, struct mp_append *append);
 
 /* Takes the list back; each record's outcome says what to do with it. Cannot fail: the

@@ -30,7 +30,8 @@ static void let_go(struct mp__embedded *engine, struct mp_record *from,
 static int enter_lanes(struct mp__embedded *engine, struct mp_record *first)
 {
     for (struct mp_record *record = first; record; record = record->next) {
-        bool fits = record->lane.length > 0 && record->lane.length < MP_LANE_BYTES;
+        bool fits = record->lane.length > 0 && record->lane.length < MP_LANE_BYTES &&
+                    record->id.length > 0 && record->partner.length > 0;
         struct mp__lane *lane =
             fits ? mp__lane_of(engine, record->lane, record->partner) : NULL;
         if (!lane) {
