@@ -13,9 +13,9 @@ local function load_on(rt)
                      headers = { ["Content-Type"] = "application/json" } })
 end
 
--- The first request to `path` from now on.
+-- The first request to `path`.
 local function wait_for_path(fake, path)
-  local seen = #fake.requests
+  local seen = 0
   return eventually(function()
     while seen < #fake.requests do
       seen = seen + 1

@@ -29,11 +29,12 @@ local function offenders(list, find)
 end
 
 describe("the code", function()
+  -- A spec is a list of sentences, read one at a time: it may be longer.
   it("has no file over 400 lines", function()
     for _, list in ipairs({ c_files, lua_files }) do
       assert.same({}, offenders(list, function(file)
         local count = line_count(file.text)
-        return count > 400 and count .. " lines" or nil
+        return count > 400 and not file.path:find("_spec%.lua$") and count .. " lines" or nil
       end))
     end
   end)
