@@ -1,4 +1,5 @@
 --- One HTTP exchange as the partner sees it, and what comes of those that go wrong.
+local ffi = require("ffi")
 local uv = require("luv")
 local deliver = require("spec.support.deliver")
 local partner, eventually = deliver.partner, deliver.eventually
@@ -30,6 +31,28 @@ local function clear_text_server()
     tcp:write("HTTP/1.1 400 Bad Request\r\n\r\n")
   end)
   return server, server:getsockname().port
+end
+
+-- Listens, and has no place for another connection: who connects waits for ever.
+local function full_backlog()
+  ffi.cdef([[
+    typedef struct { uint16_t family, port; uint32_t address; char zero[8]; } spec_address;
+    int socket(int, int, int); int bind(int, const void *, unsigned); int listen(int, int);
+    int getsockname(int, void *, unsigned *); int connect(int, const void *, unsigned); int close(int);
+    uint16_t htons(uint16_t); uint32_t htonl(uint32_t);]])
+  local fds = { ffi.C.socket(2, 1, 0) }
+  local address = ffi.new("spec_address", { family = 2, address = ffi.C.htonl(0x7f000001) })
+  assert(ffi.C.bind(fds[1], address, 16) == 0 and ffi.C.listen(fds[1], 0) == 0)
+  ffi.C.getsockname(fds[1], address, ffi.new("unsigned[1]", 16))
+  for i = 2, 5 do
+    fds[i] = ffi.C.socket(2, 1 + 2048, 0) -- SOCK_NONBLOCK
+    ffi.C.connect(fds[i], address, 16)
+  end
+  return ffi.C.htons(address.port), function()
+    for _, fd in ipairs(fds) do
+      ffi.C.close(fd)
+    end
+  end
 end
 
 describe("a request", function()
@@ -155,6 +178,25 @@ describe("an exchange that fails", function()
     assert.same({ "timeout", "retry" }, { kind, outcome.outcome })
     local slow = partner.new({ handler = function() return { body = ("x"):rep(1000), drip_ms = 20 } end })
     assert.equal("timeout", (error_of(slow:url("/"), "timeout = '200ms',")))
+  end)
+
+  it("leaves no descriptor behind that another connection could stumble over", function()
+    local port, close = full_backlog()
+    local fake = partner.new({ handler = function() return { status = 200, close = true } end })
+    local scripts = { acme = script(fake:url("/"), "method = 'GET'") }
+    for round = 1, 6 do -- a partner each, so that no breaker opens
+      scripts["stuck" .. round] = script(("http://127.0.0.1:%d/"):format(port), "timeout = '50ms', method = 'GET'")
+    end
+    local room = deliver.start({ scripts = scripts })
+    for round = 1, 5 do
+      room:send({ id = "s" .. round, partner = "stuck" .. round, count = 9 })
+      room:send({ id = "a" .. round, count = 40 })
+      eventually(function() return room:outcomes().settle == 40 * round end)
+    end
+    eventually(function() return room:outcomes().retry == 45 end)
+    room:send({ id = "z", partner = "stuck6", count = 9 })
+    room:stop()
+    close()
   end)
 
   it("never reaches an address that is not allowed", function()

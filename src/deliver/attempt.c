@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "moonpost/log.h"
 #include "request.h"
@@ -74,11 +75,21 @@ static struct mp__attempt *attempt_new(struct mp__worker *worker)
     return attempt;
 }
 
-void mp__attempt_free(struct mp__attempt *attempt)
+static void attempt_free(struct mp__attempt *attempt)
 {
     mp__transfer_fini(&attempt->transfer);
     mp_request_fini(&attempt->request);
     free(attempt);
+}
+
+void mp__attempt_free_spares(struct mp__worker *worker, unsigned kept)
+{
+    while (worker->spare_count > kept) {
+        struct mp__attempt *attempt = worker->spare;
+        worker->spare = attempt->next;
+        worker->spare_count--;
+        attempt_free(attempt);
+    }
 }
 
 static void make_spare(struct mp__attempt *attempt)
@@ -86,7 +97,7 @@ static void make_spare(struct mp__attempt *attempt)
     struct mp__worker *worker = attempt->worker;
     struct mp_request *request = &attempt->request;
     if (worker->spare_count >= MP__SPARE_ATTEMPTS) {
-        mp__attempt_free(attempt);
+        attempt_free(attempt);
         return;
     }
     attempt->wait_next = NULL;
@@ -174,8 +185,17 @@ static void complain(struct mp__attempt *attempt, const struct mp_error *err)
     }
 }
 
-/* After a call into Lua: `status` is what it gave. */
-static void called(struct mp__attempt *attempt, int status, const struct mp_error *err)
+/* Of this thread's own work: a busy machine must not make a script look slow. */
+static int64_t cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* After a call into Lua that began at `since_us`: `status` is what it gave. */
+static void called(struct mp__attempt *attempt, int64_t since_us, int status,
+                   const struct mp_error *err)
 {
     struct mp__worker *worker = attempt->worker;
     struct mp__generation *generation = attempt->generation;
@@ -188,9 +208,8 @@ static void called(struct mp__attempt *attempt, int status, const struct mp_erro
         mp__lane_threw(worker, attempt->lane, attempt->record->id, err->text,
                        has_overrun);
     }
-    if (is_current && generation->state) {
-        mp__partner_called(worker, attempt->lane,
-                           mp_script_state_last_us(generation->state), has_overrun);
+    if (is_current) {
+        mp__partner_called(worker, attempt->lane, cpu_us() - since_us, has_overrun);
     }
     if (has_overrun) {
         mp__generation_drop_state(generation);
@@ -218,6 +237,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     struct mp_script_state *state = NULL;
     mp_request_reset(&attempt->request);
     int status = mp__generation_state(attempt->generation, &state, err);
+    int64_t since_us = script->has_functions ? cpu_us() : 0;
     if (status == MP_OK) {
         status = mp__request_stamp(&attempt->request, attempt->record, context.attempt,
                                    attempt->worker->room->version);
@@ -227,7 +247,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
             mp_request_build(script, state, &context, &attempt->request, verdict, err);
     }
     if (script->has_functions) {
-        called(attempt, status, err);
+        called(attempt, since_us, status, err);
     }
     return status;
 }
@@ -305,10 +325,11 @@ static bool ask_hook(struct mp__attempt *attempt, const struct mp_response *resp
     }
     struct mp_context context = context_of(attempt);
     int status = mp__generation_state(attempt->generation, &state, why);
+    int64_t since_us = cpu_us();
     if (status == MP_OK) {
         status = mp_script_call_verdict(state, &context, response, verdict, why);
     }
-    called(attempt, status, why);
+    called(attempt, since_us, status, why);
     if (status == MP_OK) {
         why->text[0] = '\0';
     }

@@ -32,7 +32,8 @@ void mp__attempt_resume(struct mp__attempt *attempt);
 void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code);
 /* Ends it now; its record is parked. */
 void mp__attempt_abort(struct mp__attempt *attempt);
-void mp__attempt_free(struct mp__attempt *attempt);
+/* Keeps so many of the spare ones. */
+void mp__attempt_free_spares(struct mp__worker *worker, unsigned kept);
 
 /* outcome.c: what becomes of the record. */
 struct mp__ending {

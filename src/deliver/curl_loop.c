@@ -20,7 +20,6 @@ struct mp__poll {
     struct mp__multi *multi; /* NULL: not in use by any yet */
     curl_socket_t fd;
     int events;   /* armed for */
-    bool is_ours; /* opened by open_socket, so its end is told */
     bool is_idle; /* curl has no interest now; it stays armed */
 };
 
@@ -110,18 +109,18 @@ static void arm(struct mp__poll *poll, int what)
 
 /* curl's wish for a descriptor. A connection goes idle and busy again at every request,
  * and each disarming would cost two system calls: it stays armed until it fires in vain.
- */
+ * Only an established connection, though: a socket that is still connecting, and the
+ * resolver's own, are closed by curl 7.88 without the callback for closing. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
-    (void)easy;
     (void)unused;
     struct mp__multi *multi = arg;
     struct mp__poll *poll = find_poll(multi->loop, fd);
     if (what == CURL_POLL_REMOVE) {
-        if (poll && poll->is_ours) {
+        if (poll && multi->loop->is_established(easy)) {
             poll->is_idle = true;
         } else if (poll) {
-            remove_poll(poll); /* the resolver's own: it closes them without a word */
+            remove_poll(poll);
         }
         return 0;
     }
@@ -131,24 +130,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
     poll->multi = multi;
     arm(poll, what);
     return 0;
-}
-
-curl_socket_t mp__curl_loop_open_socket(struct mp__curl_loop *loop,
-                                        const struct curl_sockaddr *address)
-{
-    curl_socket_t fd =
-        socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0) {
-        return CURL_SOCKET_BAD;
-    }
-    struct mp__poll *poll = add_poll(loop, fd);
-    if (!poll) {
-        close(fd);
-        return CURL_SOCKET_BAD;
-    }
-    poll->is_ours = true;
-    poll->is_idle = true;
-    return fd;
 }
 
 int mp__curl_loop_close_socket(void *arg, curl_socket_t fd)
@@ -196,7 +177,7 @@ static struct mp__multi *multi_new(struct mp__curl_loop *loop)
     curl_multi_setopt(multi->curl, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(multi->curl, CURLMOPT_TIMERDATA, multi);
-    curl_multi_setopt(multi->curl, CURLMOPT_MAXCONNECTS, 2L * MP__MULTI_SHARE);
+    curl_multi_setopt(multi->curl, CURLMOPT_MAXCONNECTS, (long)MP__MULTI_SHARE + 32);
     return multi;
 }
 
@@ -209,9 +190,11 @@ static struct mp__multi *multi_of(struct mp__curl_loop *loop, unsigned number)
     return loop->multis[index];
 }
 
-int mp__curl_loop_init(struct mp__curl_loop *loop, uv_loop_t *uv)
+int mp__curl_loop_init(struct mp__curl_loop *loop, uv_loop_t *uv,
+                       bool (*is_established)(CURL *easy))
 {
-    *loop = (struct mp__curl_loop){.uv = uv, .share = curl_share_init()};
+    *loop = (struct mp__curl_loop){
+        .uv = uv, .share = curl_share_init(), .is_established = is_established};
     if (!loop->share || !multi_of(loop, 0)) {
         mp__curl_loop_fini(loop);
         return MP_ENOMEM;

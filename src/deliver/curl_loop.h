@@ -2,6 +2,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "moonpost/status.h"
@@ -19,13 +20,15 @@ struct mp__poll;
 
 struct mp__curl_loop {
     uv_loop_t *uv;
-    CURLSH *share; /* one DNS cache */
+    CURLSH *share;                      /* one DNS cache */
+    bool (*is_established)(CURL *easy); /* its connection is: no other may stay armed */
     struct mp__multi *multis[MP__MULTIS_MAX];
     struct mp__poll **polls; /* by descriptor */
     size_t poll_count;
 };
 
-MP_MUST_CHECK int mp__curl_loop_init(struct mp__curl_loop *loop, uv_loop_t *uv);
+MP_MUST_CHECK int mp__curl_loop_init(struct mp__curl_loop *loop, uv_loop_t *uv,
+                                     bool (*is_established)(CURL *easy));
 /* Closes every connection; the handles' closing takes one more turn of the loop. No
  * transfer may be under way. */
 void mp__curl_loop_close(struct mp__curl_loop *loop);
@@ -48,8 +51,5 @@ void mp__curl_loop_drain(struct mp__curl_loop *loop,
                          void (*on_done)(void *arg, CURL *easy, CURLcode code),
                          void *arg);
 
-/* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION: sockets opened so stay
- * armed between transfers. */
-curl_socket_t mp__curl_loop_open_socket(struct mp__curl_loop *loop,
-                                        const struct curl_sockaddr *address);
+/* For CURLOPT_CLOSESOCKETFUNCTION; `loop` is the struct mp__curl_loop. */
 int mp__curl_loop_close_socket(void *loop, curl_socket_t fd);

@@ -35,6 +35,22 @@ static void ring_remove(struct mp__lane *lane)
 
 /* Lanes. */
 
+static void open_or_closed(struct mp__lane *lane, enum mp__breaker before)
+{
+    bool was_open = before != MP__BREAKER_CLOSED;
+    bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
+    if (was_open != is_open) {
+        mp_series_add(lane->partner->shared->breaker_open, is_open ? 1 : (uint64_t)-1);
+    }
+}
+
+void mp__lane_set_health(struct mp__lane *lane, const struct mp__health *health)
+{
+    enum mp__breaker before = lane->health.breaker;
+    lane->health = *health;
+    open_or_closed(lane, before);
+}
+
 struct mp__lane *mp__lane_find(struct mp__worker *worker, struct mp_str name)
 {
     struct mp__map_node *node = mp__map_find(&worker->lanes, name, mp__hash(name));
@@ -81,9 +97,7 @@ struct mp__lane *mp__lane_find_or_add(struct mp__worker *worker,
 
 void mp__lane_free(struct mp__worker *worker, struct mp__lane *lane)
 {
-    if (lane->health.breaker != MP__BREAKER_CLOSED) {
-        mp_series_add(lane->partner->shared->breaker_open, (uint64_t)-1);
-    }
+    mp__lane_set_health(lane, &(struct mp__health){0});
     ring_remove(lane);
     mp__map_remove(&worker->lanes, &lane->node);
     mp__curl_loop_release(&worker->curl, lane->multi, lane->weight);
@@ -178,15 +192,6 @@ struct mp__lane *mp__lane_next_ready(struct mp__worker *worker)
 }
 
 /* How it goes. */
-
-static void open_or_closed(struct mp__lane *lane, enum mp__breaker before)
-{
-    bool was_open = before != MP__BREAKER_CLOSED;
-    bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
-    if (was_open != is_open) {
-        mp_series_add(lane->partner->shared->breaker_open, is_open ? 1 : (uint64_t)-1);
-    }
-}
 
 static void hold(struct mp__worker *worker, struct mp__lane *lane)
 {

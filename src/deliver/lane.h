@@ -39,6 +39,8 @@ struct mp__lane *mp__lane_find_or_add(struct mp__worker *worker,
                                       struct mp__partner *partner, struct mp_str name);
 struct mp__lane *mp__lane_find(struct mp__worker *worker, struct mp_str name);
 void mp__lane_free(struct mp__worker *worker, struct mp__lane *lane);
+/* What it remembers from now on; the metric goes along. */
+void mp__lane_set_health(struct mp__lane *lane, const struct mp__health *health);
 /* Frees it when nobody used it for long and nothing hangs on it. */
 void mp__lane_sweep(struct mp__worker *worker, struct mp__lane *lane);
 

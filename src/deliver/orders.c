@@ -70,14 +70,10 @@ static void adopt(struct mp__worker *worker, const struct mp__order *order)
     struct mp__partner *partner = mp__partner_find(worker, order->shared->node.key);
     struct mp__lane *lane =
         partner ? mp__lane_find_or_add(worker, partner, mp_str_of(order->name)) : NULL;
-    if (!lane) {
-        return;
+    if (lane) {
+        mp__lane_set_health(lane, &order->health);
+        mp__health_probe_void(&lane->health); /* its probe, if any, ends elsewhere */
     }
-    bool was_open = lane->health.breaker != MP__BREAKER_CLOSED;
-    lane->health = order->health;
-    mp__health_probe_void(&lane->health); /* its probe, if there is one, ends elsewhere */
-    bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
-    mp_series_add(order->shared->breaker_open, (uint64_t)is_open - (uint64_t)was_open);
 }
 
 static void each_lane_of(struct mp__worker *worker, struct mp_str name,
@@ -122,11 +118,7 @@ static void stop(struct mp__worker *worker)
 {
     drain(worker);
     abort_all(worker);
-    while (worker->spare) {
-        struct mp__attempt *attempt = worker->spare;
-        worker->spare = attempt->next;
-        mp__attempt_free(attempt);
-    }
+    mp__attempt_free_spares(worker, 0);
     mp__curl_loop_close(&worker->curl);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->prepare, NULL);

@@ -166,6 +166,7 @@ void mp__partner_leave(struct mp__worker *worker, struct mp__partner *partner)
     for (struct mp__lane *lane = partner->lanes; lane; lane = next) {
         next = lane->next;
         mp__lane_park_waiting(worker, lane);
+        mp__lane_set_health(lane, &(struct mp__health){0}); /* it is told elsewhere now */
         if (lane->in_flight == 0) {
             mp__lane_free(worker, lane);
         }

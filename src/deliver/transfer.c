@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define HEADERS_MAX     ((size_t)64 * 1024)
 #define HEADERS_ALL_MAX ((size_t)256 * 1024)
@@ -17,6 +18,12 @@ struct mp__transfer *mp__transfer_of(CURL *easy)
     char *transfer = NULL;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
     return (struct mp__transfer *)(void *)transfer;
+}
+
+bool mp__transfer_is_established(CURL *easy)
+{
+    const struct mp__transfer *transfer = mp__transfer_of(easy);
+    return transfer && transfer->is_established;
 }
 
 struct mp_str mp__transfer_host(const struct mp__transfer *transfer)
@@ -68,13 +75,14 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
 {
     (void)purpose;
     struct mp__transfer *transfer = arg;
+    transfer->is_established = false; /* one that it had has failed */
     transfer->events.on_reached(transfer->events.arg);
     if (!mp_egress_permits(transfer->egress, &address->addr)) {
         transfer->was_blocked = true;
         return CURL_SOCKET_BAD;
     }
     transfer->was_opened = true;
-    return mp__curl_loop_open_socket(transfer->loop, address);
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static int on_prerequest(void *arg, char *ip, char *local_ip, int port, int local_port)
@@ -84,6 +92,7 @@ static int on_prerequest(void *arg, char *ip, char *local_ip, int port, int loca
     (void)port;
     (void)local_port;
     struct mp__transfer *transfer = arg;
+    transfer->is_established = true;
     transfer->events.on_reached(transfer->events.arg);
     return CURL_PREREQFUNC_OK;
 }

@@ -43,8 +43,9 @@ struct mp__transfer {
     bool headers_ended;
     bool truncated;
     bool must_wait;
-    bool was_blocked; /* an address that may not be reached was among the host's */
-    bool was_opened;  /* and one that may */
+    bool is_established; /* it has a connection that is whole */
+    bool was_blocked;    /* an address that may not be reached was among the host's */
+    bool was_opened;     /* and one that may */
     int64_t duration_us;
 };
 
@@ -64,6 +65,8 @@ MP_MUST_CHECK int mp__transfer_start(struct mp__transfer *transfer, unsigned mul
 /* Ends it from outside. */
 void mp__transfer_cancel(struct mp__transfer *transfer);
 struct mp__transfer *mp__transfer_of(CURL *easy);
+/* For the loop; false of a handle that is no transfer. */
+bool mp__transfer_is_established(CURL *easy);
 /* After its end: fills `response`, whose slices are good until the next start. */
 void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
                          struct mp_response *response);

@@ -221,6 +221,7 @@ int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
     mp_buf_reset(&transfer->body);
     transfer->header_bytes = 0;
     transfer->headers_ended = transfer->truncated = transfer->must_wait = false;
+    transfer->is_established = false;
     transfer->was_blocked = transfer->was_opened = false;
     transfer->duration_us = 0;
     transfer->multi = multi;

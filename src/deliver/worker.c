@@ -156,6 +156,9 @@ static void on_sweep(uv_timer_t *timer)
     struct mp__worker *worker = timer->data;
     look_at_clocks(worker);
     mp__map_each(&worker->lanes, sweep_lane, worker);
+    if (worker->in_flight == 0) {
+        mp__attempt_free_spares(worker, MP__SPARE_ATTEMPTS / 16);
+    }
 }
 
 /* The thread's life. */
@@ -229,7 +232,8 @@ int mp__worker_start(struct mp__worker *worker, struct mp_error *err)
                             mp_status_text(status));
     }
     pthread_mutex_init(&worker->lock, NULL);
-    status = mp__curl_loop_init(&worker->curl, &worker->loop);
+    status =
+        mp__curl_loop_init(&worker->curl, &worker->loop, mp__transfer_is_established);
     int failed = status == MP_OK
                      ? uv_thread_create_ex(&worker->thread, &options, run, worker)
                      : UV_ENOMEM;

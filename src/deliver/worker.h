@@ -21,7 +21,7 @@ struct mp__room {
     struct mp__inbox inbox;
 };
 
-#define MP__SPARE_ATTEMPTS 256
+#define MP__SPARE_ATTEMPTS 128
 
 struct mp__worker {
     struct mp__room *room;
