@@ -44,9 +44,9 @@ typedef void (*mp_dead_count_cb)(void *arg, int status, const char *why,
 struct mp_queue;
 
 /* Reads run beside the writes. The page is freed after the callback returns: take a
- * record out by setting its pointer to NULL. A list's records come without their events; its
- * limit is 100 when 0, and 1000 at most. An unknown id gives MP_ENOTFOUND in the callback;
- * a bad cursor returns MP_EINVAL. */
+ * record out by setting its pointer to NULL. A list's records come without their events;
+ * its limit is 100 when 0, and 1000 at most. An unknown id gives MP_ENOTFOUND in the
+ * callback; a bad cursor returns MP_EINVAL. */
 MP_MUST_CHECK int mp_queue_dead_list(struct mp_queue *queue, struct mp_str partner,
                                      size_t limit, struct mp_str cursor,
                                      mp_dead_page_cb done, void *arg);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded_lanes.h"
+#include "embedded_names.h"
 
 static uint32_t hash_of(struct mp_str text)
 {
