@@ -42,22 +42,29 @@ static void stop(struct app *app);
 static void on_take(void *arg, struct mp_record_list *records)
 {
     struct app *app = arg;
+    if (app->is_stopping) { /* never resolved, so taken again after the next start */
+        mp_record_list_free(records);
+        return;
+    }
     mp_deliver_take(app->deliver, records);
 }
 
 static void on_outcomes(void *arg, struct mp_record_list *records)
 {
     struct app *app = arg;
-    for (struct mp_record *r = records->head; r != NULL; r = r->next) {
-        if (r->outcome.kind == MP_OUTCOME_PARK) {
+    struct mp_record_list resolved = {0}, left = {0};
+    for (struct mp_record *r; (r = mp_record_list_pop(records)) != NULL;) {
+        bool is_parked = r->outcome.kind == MP_OUTCOME_PARK;
+        if (is_parked) {
             mp__partners_orphan(app->partners, r->partner);
         }
+        bool is_left = app->queue == NULL || (is_parked && app->is_stopping);
+        mp_record_list_push(is_left ? &left : &resolved, r);
     }
-    if (app->queue == NULL) {
-        mp_record_list_free(records);
-        return;
+    mp_record_list_free(&left);
+    if (resolved.count > 0) {
+        mp_queue_resolve(app->queue, &resolved);
     }
-    mp_queue_resolve(app->queue, records);
 }
 
 static void on_hold(void *arg, struct mp_str lane, int64_t until_ms)
@@ -83,12 +90,8 @@ static void on_stored_pause(void *arg, const struct mp_pause *pause)
 static void on_queue_ready(void *arg, const char *why)
 {
     struct app *app = arg;
-    if (why == NULL) {
-        app->queue_trouble = NULL;
-        return;
-    }
-    snprintf(app->trouble_text, sizeof app->trouble_text, "%s", why);
-    app->queue_trouble = app->trouble_text;
+    snprintf(app->trouble_text, sizeof app->trouble_text, "%s", why ? why : "");
+    app->queue_trouble = why ? app->trouble_text : NULL;
 }
 
 static const char *not_ready(void *arg)

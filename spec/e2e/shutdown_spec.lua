@@ -21,6 +21,17 @@ local function wait_until_refused(rt)
   end, nil, "a closed port")
 end
 
+-- What a process has used so far; nil when it has ended.
+local function cpu_ms(pid)
+  local file = io.open(("/proc/%d/stat"):format(pid))
+  local text = file and file:read("*a")
+  if file then
+    file:close()
+  end
+  local state, user, system = (text or ""):match("%) (%a)" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
+  return state and state ~= "Z" and (tonumber(user) + tonumber(system)) * 10 or nil
+end
+
 local function assert_each_arrived(fake, ids)
   for _, id in ipairs(ids) do
     eventually(function() return fake:count(id, "id") >= 1 end, nil, "delivery " .. id)
@@ -58,6 +69,22 @@ describe("SIGTERM", function()
     assert_each_arrived(fake, ids)
     eventually(function() return rt:partner("acme").waiting == 0 end, nil, "an empty queue")
     assert.equal("1", fake.requests[#fake.requests].headers["moonpost-attempt"])
+  end)
+
+  it("leaves what waits alone while it drains", function()
+    local rt = start({ "--drain", "2s" })
+    local pid = rt.child.pid
+    rt:terminate()
+    rt.child:wait_for("draining")
+    local before, used_ms = cpu_ms(pid), 0
+    eventually(function()
+      local now = cpu_ms(pid)
+      used_ms = now and now - before or used_ms
+      return not now
+    end, nil, "the end")
+    -- Given out and parked in turns until the end it would be most of two seconds.
+    assert.is_true(used_ms < 400, used_ms .. " ms of CPU")
+    rt:stop()
   end)
 
   it("answers the request that is being read, and closes idle connections", function()
