@@ -132,6 +132,18 @@ describe("a delivery", function()
     assert.equal(3, #fake.requests)
   end)
 
+  it("has the same answer under one Idempotency-Key, however long it is", function()
+    local rt = start()
+    rt:post("/api/partners/acme/pause", "{}")
+    local body, key = "[" .. ("{},"):rep(29999) .. "{}]", { ["Idempotency-Key"] = "large" }
+    local ids = rt:accept("/events/acme", body, key)
+    local again, second = rt:accept("/events/acme", body, key)
+    assert.equal(30000, #again)
+    assert.same(ids, again)
+    assert.is_true(second.duplicate)
+    rt:stop()
+  end)
+
   it("follows the partner's own rules: answers, required, Retry-After", function()
     local rt, fake = start(function(request)
       if request.query == "c=dup" then

@@ -9,7 +9,6 @@
 /* What may be on its way to the disk at once. */
 #define APPENDING_RECORDS 100000
 #define APPENDING_BYTES   ((size_t)64 * 1024 * 1024)
-#define ANSWER_BYTES      ((size_t)1024 * 1024)
 
 static struct mp__embedded *engine_of(struct mp_queue *queue)
 {
@@ -66,7 +65,8 @@ static int append(struct mp_queue *queue, struct mp_append *append)
     for (struct mp_record *record = records->head; record; record = record->next) {
         record->seq = MP__SEQ(engine->next_number++, false);
     }
-    mp_buf_init(&append->answer_before, ANSWER_BYTES);
+    /* No ceiling: it is what an append brought, however long. */
+    mp_buf_init(&append->answer_before, SIZE_MAX);
     engine->appending_count += records->count;
     engine->appending_bytes += records->bytes;
     op->op.kind = MP__OP_APPEND;
