@@ -144,6 +144,17 @@ describe("a delivery", function()
     rt:stop()
   end)
 
+  it("has the same answer under one Idempotency-Key also when there was none to make", function()
+    local rt = start()
+    local key = { ["Idempotency-Key"] = "none" }
+    rt:accept("/events/acme", "[]", key)
+    local ids, second = rt:accept("/events/acme", "[]", key)
+    assert.same({}, ids)
+    assert.is_true(second.duplicate)
+    assert.equal(422, rt:post("/events/acme", "[{}]", key).status)
+    rt:stop()
+  end)
+
   it("follows the partner's own rules: answers, required, Retry-After", function()
     local rt, fake = start(function(request)
       if request.query == "c=dup" then

@@ -247,7 +247,7 @@ void mp__intake_commit(struct mp_call *call, const char *scope, bool tells_deliv
         (void)answer_memory(call);
         return;
     }
-    if (intake->records.count == 0) {
+    if (intake->records.count == 0 && intake->key.length == 0) {
         answer_accepted(call);
         return;
     }
