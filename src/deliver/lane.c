@@ -123,13 +123,31 @@ void mp__lane_sweep(struct mp__worker *worker, struct mp__lane *lane)
 
 /* Waiting records. */
 
+/* Once for a run of records. */
+static void tell_hold(struct mp__worker *worker, const struct mp__lane *lane)
+{
+    struct mp__news *news = worker->news_tail;
+    if (!news || news->kind != MP__NEWS_HOLD ||
+        !mp_str_is(lane->node.key, news->pause.name)) {
+        news = mp__worker_news(worker, MP__NEWS_HOLD);
+    }
+    if (news) {
+        memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
+        news->until_ms = lane->health.until_ms;
+    }
+}
+
 void mp__lane_take(struct mp__worker *worker, struct mp__lane *lane,
                    struct mp_record *record)
 {
     const struct mp__health *health = &lane->health;
     lane->used_ms = worker->mono_ms;
-    if (!lane->partner->current || lane->is_paused || worker->is_draining ||
-        (health->breaker == MP__BREAKER_OPEN && worker->wall_ms < health->until_ms)) {
+    if (!lane->partner->current || lane->is_paused || worker->is_draining) {
+        mp__worker_park(worker, record);
+        return;
+    }
+    if (health->breaker == MP__BREAKER_OPEN && worker->wall_ms < health->until_ms) {
+        tell_hold(worker, lane); /* a resume or a reload has ended the one told before */
         mp__worker_park(worker, record);
         return;
     }
@@ -193,16 +211,6 @@ struct mp__lane *mp__lane_next_ready(struct mp__worker *worker)
 
 /* How it goes. */
 
-static void hold(struct mp__worker *worker, struct mp__lane *lane)
-{
-    mp__lane_park_waiting(worker, lane);
-    struct mp__news *news = mp__worker_news(worker, MP__NEWS_HOLD);
-    if (news) {
-        memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
-        news->until_ms = lane->health.until_ms;
-    }
-}
-
 void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
                         const struct mp_verdict *verdict, int status, bool is_default,
                         bool was_probe)
@@ -213,7 +221,8 @@ void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
                             is_default, was_probe, worker->wall_ms);
     open_or_closed(lane, before);
     if (change == MP__HEALTH_OPENED) {
-        hold(worker, lane);
+        mp__lane_park_waiting(worker, lane);
+        tell_hold(worker, lane);
     } else if (change == MP__HEALTH_AUTH_PAUSE) {
         char reason[64];
         snprintf(reason, sizeof(reason), "%u answers of 401 or 403 in a row",
