@@ -40,12 +40,22 @@ static void worker_stopped(struct mp_deliver *deliver, struct mp__worker *worker
     }
 }
 
+/* Not of what is paused: the queue's last hold wins, and a pause is the longer one. */
+static void tell_hold(struct mp_deliver *deliver, const struct mp__news *news)
+{
+    struct mp_str name = mp_str_of(news->pause.name);
+    struct mp_record any = {.partner = name, .lane = name};
+    if (!mp__route_is_paused(deliver, &any)) {
+        deliver->config.on_hold(deliver->config.arg, name, news->until_ms);
+    }
+}
+
 static void heard(struct mp_deliver *deliver, struct mp__news *news)
 {
     const struct mp_deliver_config *config = &deliver->config;
     switch (news->kind) {
     case MP__NEWS_HOLD:
-        config->on_hold(config->arg, mp_str_of(news->pause.name), news->until_ms);
+        tell_hold(deliver, news);
         break;
     case MP__NEWS_PAUSE:
         mp__route_set_paused(deliver, mp_str_of(news->pause.name), true);
