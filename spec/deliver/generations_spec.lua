@@ -90,6 +90,27 @@ describe("a slow script", function()
     eventually(function() return (room:outcomes().settle or 0) + (room:outcomes().park or 0) == 8 end)
   end)
 
+  it("is on its first worker again though it was paused there and resumed elsewhere", function()
+    local fake = partner.new({ handler = function() return { hang = true } end })
+    local slow = "verdict = function() local x = 0 for i = 1, 1e6 do x = x + i end return nil end"
+    local room = deliver.start({ scripts = { acme = script(fake, "/", slow) } })
+    room:send({ id = "a", count = 4 })
+    eventually(function() return #fake.hanging == 4 end)
+    room:tell({ op = "pause", name = "acme" })
+    assert.equal("park", room:deliver({ id = "b" }).outcome)
+    local last = table.remove(fake.hanging)
+    fake:release()
+    room.child:wait_for("moved to the slow worker")
+    room:tell({ op = "resume", name = "acme" })
+    fake.handler = function() return 200 end
+    assert.equal("settle", room:deliver({ id = "c" }).outcome)
+    room:script("acme", script(fake, "/new"))
+    assert.equal("settle", room:deliver({ id = "d" }).outcome)
+    fake.hanging = { last }
+    fake:release()
+    eventually(function() return room:in_flight() == 0 end)
+  end)
+
   it("begins again on its first worker with a new generation", function()
     local fake = partner.new()
     local room = deliver.start({ scripts = { acme = script(fake, "/", "accepts = function(e) while e.loop do end return true end") } })

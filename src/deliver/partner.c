@@ -143,6 +143,7 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
                      partner->shared->name);
         return; /* the old one goes on */
     }
+    bool was_away = !partner->current;
     mp__generation_release(partner->current);
     partner->current = generation;
     partner->is_leaving = partner->told_move = false;
@@ -150,6 +151,9 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
     partner->slow_last_ms = worker->mono_ms;
     for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next) {
         mp__health_forgive(&lane->health);
+        /* Its pause may have ended meanwhile; one that has not keeps records from here.
+         */
+        lane->is_paused = lane->is_paused && !was_away;
         if (generation) {
             mp__lane_touch(worker, lane);
         } else {
