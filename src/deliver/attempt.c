@@ -288,7 +288,7 @@ void mp__attempt_resume(struct mp__attempt *attempt)
     struct mp_error err = {0};
     int status = send_out(attempt, &err);
     if (status != MP_OK) {
-        struct mp_verdict verdict = {0};
+        struct mp_verdict verdict = {.delay_ms = -1};
         conclude_unsent(attempt, status, &verdict, &err);
     }
 }
