@@ -1,7 +1,7 @@
 --- What only the embedded engine promises: its folder, its file, its disk and its memory.
 local ffi = require("ffi")
-local eventually = require("spec.support.eventually")
 local harness = require("spec.support.queue_harness")
+local eventually = harness.eventually
 
 local function sql(home, text)
   local pipe = assert(io.popen(("sqlite3 '%s/moonpost.db' \"%s\" 2>&1"):format(home, text)))

@@ -1,7 +1,7 @@
 --- What every engine of the queue promises. Nothing here knows which engine it is.
 local uv = require("luv")
-local eventually = require("spec.support.eventually")
 local harness = require("spec.support.queue_harness")
+local eventually = harness.eventually
 
 local function each_id(prefix, count, visit)
   for i = 1, count do
@@ -588,6 +588,35 @@ for _, engine in ipairs(harness.engines) do
       assert.equal("OK", (queue:append("acme", "a1")))
       queue:taken("a1")
       assert.equal(1, queue:stat().waiting)
+      queue:close()
+    end)
+
+    it("gives each to one at a time and never again once settled, whatever the owner does", function()
+      for seed = 1, 4 do
+        for lane = 1, 3 do
+          queue:many("l" .. lane, ("s%d_l%d_"):format(seed, lane), 500)
+        end
+        queue:tell("random", seed)
+        queue:wait("random", "done")
+      end
+      local state, settled = {}, 0
+      for _, line in ipairs(queue.child.out) do
+        local what, id = line:match("^([^\t]*)\t([^\t]*)")
+        assert.not_equal("error", what, line)
+        if what == "take" then
+          assert.is_nil(state[id], id .. " came though it was " .. tostring(state[id]))
+          state[id] = "in hand"
+        elseif what == "settle" then
+          state[id] = "settled"
+          settled = settled + 1
+        elseif what == "park" or what == "retry" then
+          state[id] = nil
+        end
+      end
+      assert.equal(4 * 1500, settled)
+      queue:close()
+      queue = queue:again()
+      assert.equal(0, queue:stat().waiting)
       queue:close()
     end)
 

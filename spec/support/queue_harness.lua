@@ -29,7 +29,7 @@ end
 
 --- Opens the queue that lives in `home` and waits until it is open.
 function harness.open(home, window_ms)
-  local self = setmetatable({ home = home, seen = 0 }, methods)
+  local self = setmetatable({ home = home }, methods)
   self.child = process.spawn(probe, {
     args = { home, window_ms and tostring(window_ms) or nil }, input = "", keep_input_open = true,
   })
@@ -56,8 +56,11 @@ function methods:wait(...)
   local want = { ... }
   local lines = self.child.out
   self.used = self.used or {}
+  local seen = 0
   return eventually(function()
-    for i = 1, #lines do
+    local from = seen + 1
+    seen = #lines
+    for i = from, seen do
       if not self.used[i] then
         local words = words_of(lines[i])
         local same = true
@@ -124,10 +127,24 @@ function methods:stat(partner)
   }
 end
 
+--- As eventually, for what asks the probe: not more often than every 5 ms, or the asking takes the
+-- processor from what is waited for.
+function harness.eventually(fn, ...)
+  local asked, value, detail = 0, nil, nil
+  return eventually(function()
+    local now = uv.hrtime()
+    if now - asked >= 5e6 then
+      value, detail = fn()
+      asked = uv.hrtime()
+    end
+    return value, detail
+  end, ...)
+end
+
 --- Polls until a member of stat has this value.
 function methods:wait_stat(name, value, partner)
   local last
-  return eventually(function()
+  return harness.eventually(function()
     last = self:stat(partner)
     return last[name] == value, last[name]
   end, nil, name .. " of " .. value)

@@ -4,7 +4,9 @@
  * FOLDER … */
 #include <inttypes.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,8 @@
 #include <uv.h>
 
 #include "moonpost/clock.h"
-#include "moonpost/id.h"
 #include "moonpost/engine.h"
+#include "moonpost/id.h"
 
 #define WORDS 16
 
@@ -24,6 +26,61 @@ static struct mp_record_list hand;
 static enum mp_outcome_kind at_once; /* what is done with what is taken; NONE: kept */
 static bool quiet;
 static size_t taken, fullest;
+
+/* A disk that fails on command: SQLite's own way to it, but for what is to fail. */
+static int (*open_well)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+static struct way {
+    sqlite3_io_methods failing; /* first: a file knows its way by it */
+    const sqlite3_io_methods *well;
+} ways[4]; /* the database and its logs have different ones */
+static atomic_int pass_reads, fail_reads, fail_syncs; /* so many from now on */
+
+static bool fails(atomic_int *left)
+{
+    return *left > 0 && atomic_fetch_sub(left, 1) > 0;
+}
+
+static const sqlite3_io_methods *well(const sqlite3_file *file)
+{
+    return ((const struct way *)(const void *)file->pMethods)->well;
+}
+
+static int read_or_fail(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
+{
+    return !fails(&pass_reads) && fails(&fail_reads)
+               ? SQLITE_IOERR_READ
+               : well(file)->xRead(file, to, bytes, at);
+}
+
+static int sync_or_fail(sqlite3_file *file, int flags)
+{
+    return fails(&fail_syncs) ? SQLITE_IOERR_FSYNC : well(file)->xSync(file, flags);
+}
+
+static int open_failing(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                        int *out)
+{
+    int code = open_well(vfs, name, file, flags, out);
+    struct way *way = ways;
+    while (way->well && way->well != file->pMethods) {
+        way++;
+    }
+    if (code == SQLITE_OK) {
+        way->well = file->pMethods;
+        way->failing = *way->well;
+        way->failing.xRead = read_or_fail;
+        way->failing.xSync = sync_or_fail;
+        file->pMethods = &way->failing;
+    }
+    return code;
+}
+
+static void put_between(void)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    open_well = vfs->xOpen;
+    vfs->xOpen = open_failing;
+}
 
 static void say(const char *format, ...)
 {
@@ -48,9 +105,12 @@ static void resolve_hand(void)
     mp_queue_resolve(queue, &done);
 }
 
+static void check_held(const struct mp_record_list *records);
+
 static void on_take(void *arg, struct mp_record_list *records)
 {
     (void)arg;
+    check_held(records);
     for (struct mp_record *r = records->head; r && !quiet; r = r->next) {
         say("take\t%.*s\t%.*s\t%.*s\t%u\t%u\t%u\t%" PRId64 "\t%.*s", (int)r->id.length,
             r->id.data, (int)r->partner.length, r->partner.data, (int)r->lane.length,
@@ -77,6 +137,80 @@ static void on_ready(void *arg, const char *why)
 {
     (void)arg;
     say("ready\t%s", why ? why : "yes");
+}
+
+/* --- random: what an owner may do, in any order, told line by line */
+
+static const char *const random_lanes[] = {"l1", "l2", "l3"};
+static bool random_held[3];
+static unsigned random_seed;
+static uv_timer_t random_timer;
+
+static unsigned draw(unsigned below)
+{
+    return (unsigned)rand_r(&random_seed) % below;
+}
+
+static void resolve_at_random(void)
+{
+    static const char *const names[] = {"", "settle", "retry", "bury", "park"};
+    struct mp_record_list kept = {0};
+    struct mp_record_list done = {0};
+    struct mp_record *record;
+    while ((record = mp_record_list_pop(&hand))) {
+        unsigned what = draw(10);
+        if (what >= 7) {
+            mp_record_list_push(&kept, record);
+            continue;
+        }
+        record->outcome.kind = what < 3   ? MP_OUTCOME_SETTLE
+                               : what < 5 ? MP_OUTCOME_PARK
+                                          : MP_OUTCOME_RETRY;
+        record->outcome.due_ms = mp_clock_wall_ms() + draw(20) - 5;
+        say("%s\t%.*s", names[record->outcome.kind], (int)record->id.length,
+            record->id.data);
+        mp_record_list_push(&done, record);
+    }
+    hand = kept;
+    mp_queue_resolve(queue, &done);
+}
+
+static void on_random(uv_timer_t *timer)
+{
+    unsigned lane = draw(3);
+    if (draw(4) == 0) {
+        random_held[lane] = !random_held[lane];
+        struct mp_str name = mp_str_of(random_lanes[lane]);
+        if (random_held[lane]) {
+            mp_queue_hold(queue, name, INT64_MAX);
+        } else {
+            mp_queue_release(queue, name);
+        }
+    }
+    resolve_at_random();
+    if (mp_queue_waiting(queue, mp_str_of("")) == 0) {
+        uv_close((uv_handle_t *)timer, NULL);
+        say("random\tdone");
+    }
+}
+
+static void check_held(const struct mp_record_list *records)
+{
+    for (const struct mp_record *r = records->head; r; r = r->next) {
+        for (size_t i = 0; i < 3; i++) {
+            if (random_held[i] && mp_str_is(r->lane, random_lanes[i])) {
+                say("error\t%s is held and was given a record", random_lanes[i]);
+            }
+        }
+    }
+}
+
+/* random SEED: until nothing waits */
+static void do_random(const char *seed)
+{
+    random_seed = (unsigned)atoi(seed);
+    uv_timer_init(&loop, &random_timer);
+    uv_timer_start(&random_timer, on_random, 1, 1);
 }
 
 struct request {
@@ -347,6 +481,8 @@ static void run_command(char **word, int count)
         do_retry_all(word);
     } else if (strcmp(verb, "auto") == 0) {
         do_auto(word[1]);
+    } else if (strcmp(verb, "random") == 0) {
+        do_random(word[1]);
     } else if (strcmp(verb, "quiet") == 0) {
         quiet = true;
     } else if (strcmp(verb, "hold") == 0) {
@@ -372,6 +508,10 @@ static void run_command(char **word, int count)
         struct rlimit limit = {strtoull(word[1], NULL, 10), RLIM_INFINITY};
         limit.rlim_cur = limit.rlim_cur ? limit.rlim_cur : RLIM_INFINITY;
         say("fsize\t%d", setrlimit(RLIMIT_FSIZE, &limit));
+    } else if (strcmp(verb, "disk") == 0) { /* disk read|sync TIMES [AFTER]: they fail */
+        *(strcmp(word[1], "read") == 0 ? &fail_reads : &fail_syncs) = atoi(word[2]);
+        pass_reads = count > 3 ? atoi(word[3]) : 0;
+        say("disk\t%s", word[2]);
     } else if (strcmp(verb, "shift") == 0) {
         mp_clock_shift_wall(strtoll(word[1], NULL, 10));
         say("shifted");
@@ -534,6 +674,7 @@ int main(int argc, char **argv)
         .owner = {.on_take = on_take, .on_pause = on_pause, .on_ready = on_ready},
     };
     uv_loop_init(&loop);
+    put_between();
     if (mp_queue_open_embedded(&loop, &config, &queue, &err) != MP_OK) {
         say("failed\t%s\t%s", mp_status_name(err.status), err.text);
         uv_loop_close(&loop);
