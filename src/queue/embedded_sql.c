@@ -260,12 +260,16 @@ const char *mp__store_why(const struct mp__store *store)
 
 int mp__store_begin(struct mp__store *store)
 {
-    return mp__sql_run(store, MP__BEGIN);
+    int status = mp__sql_run(store, MP__BEGIN);
+    store->has_begun = status == MP_OK;
+    return status;
 }
 
 int mp__store_commit(struct mp__store *store)
 {
-    return mp__sql_run(store, MP__COMMIT);
+    int status = mp__sql_run(store, MP__COMMIT);
+    store->has_begun = store->has_begun && status != MP_OK;
+    return status;
 }
 
 void mp__store_rollback(struct mp__store *store)
@@ -273,6 +277,12 @@ void mp__store_rollback(struct mp__store *store)
     if (!sqlite3_get_autocommit(store->db)) {
         sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
     }
+    store->has_begun = false;
+}
+
+bool mp__store_has_lost(const struct mp__store *store)
+{
+    return store->has_begun && sqlite3_get_autocommit(store->db) != 0;
 }
 
 int mp__store_probe(struct mp__store *store)

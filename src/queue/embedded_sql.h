@@ -44,6 +44,7 @@ struct mp__store {
     sqlite3 *db;
     sqlite3_stmt *statements[MP__STATEMENTS];
     int64_t window_ms;
+    bool has_begun;
     const char *why;
 };
 

@@ -47,7 +47,9 @@ static int run_op(struct mp__store *store, struct mp__op *op, int64_t now_ms)
         fetch->fetch = fetch->from;
         op->status = mp__store_fetch(store, &fetch->fetch);
         op->why = op->status == MP_OK ? NULL : mp__store_why(store);
-        return MP_OK; /* one lane that cannot be read is no reason to store nothing */
+        /* One lane that cannot be read is no reason to store nothing, unless what was
+         * stored before it is gone and the rest would be stored alone. */
+        return mp__store_has_lost(store) ? op->status : MP_OK;
     }
     struct mp__append_op *append = (struct mp__append_op *)(void *)op;
     int status =
@@ -142,8 +144,15 @@ static struct mp__op *end_of_portion(const struct mp__work *todo)
     return op;
 }
 
-/* Moves the ops up to `end` that are done, or with `failed` the appends alone, to `done`.
- */
+/* Whether it is over although the transaction failed: nobody waits for a full disk to
+ * answer a producer, and a lane that could not be read is asked for again by itself. */
+static bool is_told(const struct mp__op *op)
+{
+    return op->kind == MP__OP_APPEND || (op->kind == MP__OP_FETCH && op->status != MP_OK);
+}
+
+/* Moves the ops up to `end` that are done, or with `failed` those that are told so, to
+ * `done`. */
 static void take_done(struct run *run, const struct mp__op *end, int failed,
                       struct mp__work *done)
 {
@@ -155,7 +164,7 @@ static void take_done(struct run *run, const struct mp__op *end, int failed,
             op->status = failed;
             op->why = run->why;
         }
-        mp__work_add(failed == MP_OK || op->kind == MP__OP_APPEND ? done : &kept, op);
+        mp__work_add(failed == MP_OK || is_told(op) ? done : &kept, op);
         op = next;
     }
     while (op) {

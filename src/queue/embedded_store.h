@@ -44,6 +44,9 @@ MP_MUST_CHECK int mp__store_recover(struct mp__store *store, struct mp__recovere
 MP_MUST_CHECK int mp__store_begin(struct mp__store *store);
 MP_MUST_CHECK int mp__store_commit(struct mp__store *store);
 void mp__store_rollback(struct mp__store *store);
+/* After begin: SQLite rolled back by itself, as it does when a read fails badly enough.
+ */
+bool mp__store_has_lost(const struct mp__store *store);
 
 MP_MUST_CHECK int mp__store_insert(struct mp__store *store,
                                    const struct mp_record *record);
