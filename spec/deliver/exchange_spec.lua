@@ -129,6 +129,18 @@ describe("a request", function()
     assert.equal(5, fake.accepted)
   end)
 
+  it("costs no attempt when the partner closed the connection meanwhile, unsaid", function()
+    local fake = partner.new({ handler = function() return { status = 200, close = true } end })
+    local room = deliver.start({ scripts = { acme = script(fake:url("/"), "method = 'POST'") } })
+    for round = 1, 10 do
+      room:send({ id = "a" .. round, count = 40 })
+      eventually(function()
+        assert.is_nil(room:outcomes().retry)
+        return room:outcomes().settle == 40 * round
+      end)
+    end
+  end)
+
   it("finds a partner by name", function()
     local fake = partner.new()
     local room = deliver.start({ scripts = { acme = script(("http://localhost:%d/"):format(fake.port), "method = 'GET'") } })

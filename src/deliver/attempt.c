@@ -307,6 +307,7 @@ bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is
     int status = build(attempt, &verdict, &err);
     attempt->has_request = status == MP_OK;
     if (status == MP_OK) {
+        mp__transfer_set_fresh(&attempt->transfer, false);
         status = send_out(attempt, &err);
     }
     if (status != MP_OK) {
@@ -366,6 +367,11 @@ void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code)
             attempt->wait_next = NULL;
             go_on(worker, attempt);
         }
+        return;
+    }
+    if (mp__transfer_was_stale(transfer, code)) {
+        mp__transfer_set_fresh(transfer, true);
+        mp__attempt_resume(attempt);
         return;
     }
     struct mp_response response;

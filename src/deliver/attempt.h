@@ -27,7 +27,7 @@ struct mp__attempt {
  */
 bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is_probe);
 /* The transfer ended. */
-/* What it waited for is over: sends the request. */
+/* What it waited for is over: sends the request, maybe again. */
 void mp__attempt_resume(struct mp__attempt *attempt);
 void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code);
 /* Ends it now; its record is parked. */

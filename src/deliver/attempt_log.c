@@ -140,6 +140,7 @@ static void *run(void *arg)
     sigset_t all;
     sigfillset(&all); /* a closed pipe is an error to tell, not a signal to die of */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    pthread_setname_np(pthread_self(), "mp-attempt-log");
     struct chunk *chunk;
     while ((chunk = next_chunk(log))) {
         write_chunk(log, chunk);

@@ -97,10 +97,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     act(poll->multi, poll->fd, bits);
 }
 
-static void arm(struct mp__poll *poll, int what)
+static void arm(struct mp__poll *poll, int events)
 {
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) |
-                 (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     poll->is_idle = false;
     if (poll->events != events && uv_poll_start(&poll->uv, events, on_poll) == 0) {
         poll->events = events;
@@ -128,8 +126,34 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
         return -1;
     }
     poll->multi = multi;
-    arm(poll, what);
+    arm(poll, (what & CURL_POLL_IN ? UV_READABLE : 0) |
+                  (what & CURL_POLL_OUT ? UV_WRITABLE : 0));
     return 0;
+}
+
+/* A poll that is there already was of a socket that curl closed unsaid, trying a host's
+ * next address. When that one gets the same number and is wanted for the same events,
+ * curl says nothing either: the new socket takes the old one's place. */
+curl_socket_t mp__curl_loop_open_socket(struct mp__curl_loop *loop,
+                                        const struct curl_sockaddr *address)
+{
+    curl_socket_t fd =
+        socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    struct mp__poll *old = fd >= 0 ? find_poll(loop, fd) : NULL;
+    if (!old) {
+        return fd >= 0 ? fd : CURL_SOCKET_BAD;
+    }
+    struct mp__multi *multi = old->multi;
+    int events = old->events;
+    remove_poll(old);
+    struct mp__poll *poll = add_poll(loop, fd);
+    if (!poll) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    poll->multi = multi;
+    arm(poll, events);
+    return fd;
 }
 
 int mp__curl_loop_close_socket(void *arg, curl_socket_t fd)

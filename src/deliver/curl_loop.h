@@ -51,5 +51,8 @@ void mp__curl_loop_drain(struct mp__curl_loop *loop,
                          void (*on_done)(void *arg, CURL *easy, CURLcode code),
                          void *arg);
 
+/* For CURLOPT_OPENSOCKETFUNCTION: a socket for `address`, or CURL_SOCKET_BAD. */
+curl_socket_t mp__curl_loop_open_socket(struct mp__curl_loop *loop,
+                                        const struct curl_sockaddr *address);
 /* For CURLOPT_CLOSESOCKETFUNCTION; `loop` is the struct mp__curl_loop. */
 int mp__curl_loop_close_socket(void *loop, curl_socket_t fd);

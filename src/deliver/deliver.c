@@ -35,7 +35,7 @@ static void on_log_room(void *arg)
 {
     struct mp_deliver *deliver = arg;
     atomic_store(&deliver->log_has_room, true);
-    uv_async_send(&deliver->room.inbox.wake);
+    mp__wake_send(&deliver->room.inbox.wake);
 }
 
 static void on_log_thread_done(void *arg)
@@ -52,12 +52,12 @@ static void on_log_stopped(uv_async_t *async)
 static int init_handles(struct mp_deliver *deliver)
 {
     struct mp__inbox *inbox = &deliver->room.inbox;
-    if (uv_async_init(deliver->loop, &inbox->wake, mp__news_arrived) != 0) {
+    if (mp__wake_init(&inbox->wake, deliver->loop, mp__news_arrived, deliver) != MP_OK) {
         return MP_EIO;
     }
     uv_async_init(deliver->loop, &deliver->log_stopped, on_log_stopped);
     uv_timer_init(deliver->loop, &deliver->deadline);
-    inbox->wake.data = deliver->log_stopped.data = deliver->deadline.data = deliver;
+    deliver->log_stopped.data = deliver->deadline.data = deliver;
     deliver->handles_open = 3;
     return MP_OK;
 }

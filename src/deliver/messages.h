@@ -6,6 +6,7 @@
 
 #include "health.h"
 #include "partner.h"
+#include "wake.h"
 
 /* What crosses between the main loop and the workers: orders to them, news and records
  * back. Both are lists under a lock, handed over once a turn. */
@@ -58,5 +59,5 @@ struct mp__inbox {
     pthread_mutex_t lock;
     struct mp_record_list outcomes;
     struct mp__news *news, *news_tail;
-    uv_async_t wake; /* the main loop's */
+    struct mp__wake wake; /* the main loop's */
 };

@@ -12,6 +12,7 @@ static void on_room_closed(uv_handle_t *handle)
     }
     void (*on_closed)(void *arg) = deliver->on_closed;
     void *arg = deliver->closed_arg;
+    mp__wake_fini(&deliver->room.inbox.wake);
     mp__route_fini(deliver);
     mp_record_list_free(&deliver->room.inbox.outcomes);
     pthread_mutex_destroy(&deliver->room.inbox.lock);
@@ -27,7 +28,7 @@ static void on_room_closed(uv_handle_t *handle)
 void mp__room_close_handles(struct mp_deliver *deliver)
 {
     mp__attempt_log_free(deliver->room.log);
-    uv_close((uv_handle_t *)&deliver->room.inbox.wake, on_room_closed);
+    mp__wake_close(&deliver->room.inbox.wake, on_room_closed);
     uv_close((uv_handle_t *)&deliver->log_stopped, on_room_closed);
     uv_close((uv_handle_t *)&deliver->deadline, on_room_closed);
 }
@@ -63,10 +64,15 @@ static void heard(struct mp_deliver *deliver, struct mp__news *news)
         break;
     case MP__NEWS_SLOW:
     case MP__NEWS_CLEAN:
-        mp__route_move(deliver, news, news->kind == MP__NEWS_SLOW);
+        if (!deliver->is_closing) {
+            mp__route_move(deliver, news, news->kind == MP__NEWS_SLOW);
+        }
         break;
     case MP__NEWS_LEFT:
-        mp__route_order(deliver, news->shared, MP__ORDER_KICK, news->shared->node.key);
+        if (!deliver->is_closing) {
+            mp__route_order(deliver, news->shared, MP__ORDER_KICK,
+                            news->shared->node.key);
+        }
         break;
     case MP__NEWS_DRAINED:
         deliver->drained++;
@@ -81,7 +87,7 @@ static void wake_workers(struct mp_deliver *deliver)
 {
     if (!deliver->is_closing && atomic_exchange(&deliver->log_has_room, false)) {
         for (unsigned i = 0; i < deliver->worker_count; i++) {
-            uv_async_send(&deliver->workers[i].wake);
+            mp__wake_send(&deliver->workers[i].wake);
         }
     }
 }
@@ -98,9 +104,9 @@ static void tell_drained(struct mp_deliver *deliver)
 
 /* News before records: a record that comes back parked is given again at once, unless its
  * lane was held first. */
-void mp__news_arrived(uv_async_t *wake)
+void mp__news_arrived(void *arg)
 {
-    struct mp_deliver *deliver = wake->data;
+    struct mp_deliver *deliver = arg;
     struct mp__inbox *inbox = &deliver->room.inbox;
     pthread_mutex_lock(&inbox->lock);
     struct mp_record_list records = inbox->outcomes;
@@ -132,5 +138,5 @@ void mp__news_park(struct mp_deliver *deliver, struct mp_record_list *records)
     pthread_mutex_lock(&inbox->lock);
     mp_record_list_append(&inbox->outcomes, records);
     pthread_mutex_unlock(&inbox->lock);
-    uv_async_send(&inbox->wake);
+    mp__wake_send(&inbox->wake);
 }

@@ -30,7 +30,7 @@ void mp__worker_order(struct mp__worker *worker, struct mp__order *order)
     }
     worker->orders_tail = order;
     pthread_mutex_unlock(&worker->lock);
-    uv_async_send(&worker->wake);
+    mp__wake_send(&worker->wake);
 }
 
 static struct mp__lane *lane_of(struct mp__worker *worker, const struct mp_record *record)
@@ -120,7 +120,7 @@ static void stop(struct mp__worker *worker)
     abort_all(worker);
     mp__attempt_free_spares(worker, 0);
     mp__curl_loop_close(&worker->curl);
-    uv_close((uv_handle_t *)&worker->wake, NULL);
+    mp__wake_close(&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->prepare, NULL);
     uv_close((uv_handle_t *)&worker->more, NULL);
     uv_close((uv_handle_t *)&worker->sweep, NULL);

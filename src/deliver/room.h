@@ -45,7 +45,7 @@ void mp__route_set_paused(struct mp_deliver *deliver, struct mp_str name, bool i
 void mp__route_fini(struct mp_deliver *deliver);
 
 /* news.c: what the workers tell; runs on the main loop. */
-void mp__news_arrived(uv_async_t *wake);
+void mp__news_arrived(void *deliver);
 void mp__news_park(struct mp_deliver *deliver, struct mp_record_list *records);
 /* The last step: the log is written, every worker has ended. */
 void mp__room_close_handles(struct mp_deliver *deliver);

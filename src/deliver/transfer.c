@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define HEADERS_MAX     ((size_t)64 * 1024)
 #define HEADERS_ALL_MAX ((size_t)256 * 1024)
@@ -82,7 +81,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
         return CURL_SOCKET_BAD;
     }
     transfer->was_opened = true;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return mp__curl_loop_open_socket(transfer->loop, address);
 }
 
 static int on_prerequest(void *arg, char *ip, char *local_ip, int port, int local_port)
@@ -224,7 +223,26 @@ void mp__transfer_cancel(struct mp__transfer *transfer)
     mp__curl_loop_remove(transfer->loop, transfer->multi, transfer->easy);
 }
 
+void mp__transfer_set_fresh(struct mp__transfer *transfer, bool is_fresh)
+{
+    if (transfer->is_fresh != is_fresh) {
+        curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, (long)is_fresh);
+        transfer->is_fresh = is_fresh;
+    }
+}
+
 /* What came back. */
+
+bool mp__transfer_was_stale(const struct mp__transfer *transfer, CURLcode code)
+{
+    long connects = 0;
+    if (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR &&
+        code != CURLE_GOT_NOTHING) {
+        return false;
+    }
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0 && transfer->header_bytes == 0 && !transfer->is_fresh;
+}
 
 static const char *connect_error(const struct mp__transfer *transfer)
 {

@@ -31,6 +31,7 @@ struct mp__transfer {
     struct mp_buf base_as_sent; /* as it stood in the url */
     int64_t timeout_ms;
     bool is_head, is_post;
+    bool is_fresh;   /* on a connection of its own */
     char method[32]; /* CUSTOMREQUEST; empty: none */
     /* The request's bytes, curl's while it is under way. */
     struct mp_buf target;
@@ -62,6 +63,10 @@ void mp__transfer_trim(struct mp__transfer *transfer);
 MP_MUST_CHECK int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
                                      const struct mp_request *request, int64_t timeout_ms,
                                      struct mp_error *err);
+/* Ended, with this code, because the connection it was given again had been closed by the
+ * partner meanwhile: nothing came back. It may be sent once more, on a new one. */
+bool mp__transfer_was_stale(const struct mp__transfer *transfer, CURLcode code);
+void mp__transfer_set_fresh(struct mp__transfer *transfer, bool is_fresh);
 /* Ends it from outside. */
 void mp__transfer_cancel(struct mp__transfer *transfer);
 struct mp__transfer *mp__transfer_of(CURL *easy);

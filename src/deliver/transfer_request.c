@@ -85,12 +85,12 @@ static size_t fields_length(const struct mp_request *request)
 {
     size_t length = 0;
     for (size_t i = 0; i < request->header_count; i++) {
-        length += request->headers[i].name_length + request->headers[i].value_length + 3;
+        length += request->headers[i].name_length + request->headers[i].value_length + 4;
     }
     return length;
 }
 
-static struct curl_slist *chain(struct mp__transfer *transfer, size_t *count, char *text)
+static void chain(struct mp__transfer *transfer, size_t *count, char *text)
 {
     struct curl_slist *node = &transfer->nodes[*count];
     node->data = text;
@@ -99,29 +99,38 @@ static struct curl_slist *chain(struct mp__transfer *transfer, size_t *count, ch
         transfer->nodes[*count - 1].next = node;
     }
     (*count)++;
-    return &transfer->nodes[0];
 }
 
-/* One block and no allocation a field. An empty value is written `Name;`, since `Name:`
- * would tell curl to leave its own field of that name out. */
-static int set_fields(struct mp__transfer *transfer, const struct mp_request *request,
-                      struct mp_error *err)
+/* curl looks for these among the fields, to leave out its own. */
+static bool curl_must_see(struct mp_str name)
 {
-    static char no_type[] = "Content-Type:";
-    static char no_expect[] = "Expect:";
-    mp_buf_reset(&transfer->fields);
-    if (mp_buf_reserve(&transfer->fields, fields_length(request)) != MP_OK) {
-        return no_memory(err);
-    }
+    return mp_str_equal_nocase(name, mp_str_of("Accept")) ||
+           mp_str_equal_nocase(name, mp_str_of("Content-Type"));
+}
+
+/* The fields' bytes, one block and no allocation a field. curl writes an entry of its
+ * list out as it is, but looks at each a dozen times: fields that it need not see share
+ * an entry, the lines between them ended here. That no value has a line break is checked
+ * when it is set. An empty value heads an entry as `Name;`, since `Name:` would leave the
+ * field out. */
+static size_t write_fields(struct mp__transfer *transfer,
+                           const struct mp_request *request, bool *has_type)
+{
     size_t count = 0;
-    struct curl_slist *list = NULL;
-    bool has_type = false;
+    bool may_join = false;
     char *at = transfer->fields.data;
     for (size_t i = 0; i < request->header_count; i++) {
         struct mp_str name = mp_header_name(request, i);
         struct mp_str value = mp_header_value(request, i);
-        has_type = has_type || mp_str_equal_nocase(name, mp_str_of("Content-Type"));
-        list = chain(transfer, &count, at);
+        bool alone = curl_must_see(name) || value.length == 0;
+        if (may_join && !alone) {
+            at[-1] = '\r'; /* the last entry goes on */
+            *at++ = '\n';
+        } else {
+            chain(transfer, &count, at);
+        }
+        *has_type = *has_type || mp_str_equal_nocase(name, mp_str_of("Content-Type"));
+        may_join = !alone;
         memcpy(at, name.data, name.length);
         at += name.length;
         *at++ = value.length > 0 ? ':' : ';';
@@ -132,13 +141,28 @@ static int set_fields(struct mp__transfer *transfer, const struct mp_request *re
         }
         *at++ = '\0';
     }
+    return count;
+}
+
+static int set_fields(struct mp__transfer *transfer, const struct mp_request *request,
+                      struct mp_error *err)
+{
+    static char no_type[] = "Content-Type:";
+    static char no_expect[] = "Expect:";
+    bool has_type = false;
+    mp_buf_reset(&transfer->fields);
+    if (mp_buf_reserve(&transfer->fields, fields_length(request)) != MP_OK) {
+        return no_memory(err);
+    }
+    size_t count = write_fields(transfer, request, &has_type);
     if (transfer->is_post && !has_type) {
-        list = chain(transfer, &count, no_type);
+        chain(transfer, &count, no_type);
     }
     if (mp_request_body(request).length >= EXPECT_THRESHOLD) {
-        list = chain(transfer, &count, no_expect);
+        chain(transfer, &count, no_expect);
     }
-    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, list);
+    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER,
+                     count > 0 ? transfer->nodes : NULL);
     return MP_OK;
 }
 

@@ -55,7 +55,7 @@ static void give_to_main(struct mp__worker *worker)
         worker->news = worker->news_tail = NULL;
     }
     pthread_mutex_unlock(&inbox->lock);
-    uv_async_send(&inbox->wake);
+    mp__wake_send(&inbox->wake);
 }
 
 /* One turn of the loop. */
@@ -130,9 +130,9 @@ static void on_prepare(uv_prepare_t *prepare)
     give_to_main(worker);
 }
 
-static void on_wake(uv_async_t *wake)
+static void on_wake(void *arg)
 {
-    struct mp__worker *worker = wake->data;
+    struct mp__worker *worker = arg;
     look_at_clocks(worker);
     pthread_mutex_lock(&worker->lock);
     struct mp__order *order = worker->orders;
@@ -168,14 +168,14 @@ static int open_loop(struct mp__worker *worker)
     if (uv_loop_init(&worker->loop) != 0) {
         return MP_ENOMEM;
     }
-    if (uv_async_init(&worker->loop, &worker->wake, on_wake) != 0) {
+    if (mp__wake_init(&worker->wake, &worker->loop, on_wake, worker) != MP_OK) {
         uv_loop_close(&worker->loop);
         return MP_EIO;
     }
     uv_prepare_init(&worker->loop, &worker->prepare);
     uv_idle_init(&worker->loop, &worker->more);
     uv_timer_init(&worker->loop, &worker->sweep);
-    worker->wake.data = worker->prepare.data = worker->sweep.data = worker;
+    worker->prepare.data = worker->sweep.data = worker;
     return MP_OK;
 }
 
@@ -209,6 +209,7 @@ static void run(void *arg)
     sigfillset(&all); /* signals are the main loop's; a closed socket is an error, not a
                          signal */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    pthread_setname_np(pthread_self(), worker->is_slow ? "mp-slow" : "mp-worker");
     look_at_clocks(worker);
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_timer_start(&worker->sweep, on_sweep, sweep_ms, sweep_ms);
@@ -245,5 +246,6 @@ int mp__worker_start(struct mp__worker *worker, struct mp_error *err)
 void mp__worker_join(struct mp__worker *worker)
 {
     uv_thread_join(&worker->thread);
+    mp__wake_fini(&worker->wake);
     pthread_mutex_destroy(&worker->lock);
 }

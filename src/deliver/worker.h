@@ -29,7 +29,7 @@ struct mp__worker {
     bool is_slow;
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_async_t wake;
+    struct mp__wake wake;
     uv_prepare_t prepare;
     uv_idle_t more; /* runs while a turn left work behind */
     uv_timer_t sweep;
