@@ -369,7 +369,7 @@ void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code)
         }
         return;
     }
-    if (mp__transfer_was_stale(transfer, code)) {
+    if (mp__transfer_was_lost(transfer, code)) {
         mp__transfer_set_fresh(transfer, true);
         mp__attempt_resume(attempt);
         return;

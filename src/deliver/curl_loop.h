@@ -12,7 +12,7 @@
  * whole connection cache at every transfer: past some 128 connections another one is
  * cheaper. */
 
-#define MP__MULTIS_MAX  32
+#define MP__MULTIS_MAX  16
 #define MP__MULTI_SHARE 128 /* connections that one multi is meant for */
 
 struct mp__multi;

@@ -225,23 +225,38 @@ void mp__transfer_cancel(struct mp__transfer *transfer)
 
 void mp__transfer_set_fresh(struct mp__transfer *transfer, bool is_fresh)
 {
-    if (transfer->is_fresh != is_fresh) {
-        curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, (long)is_fresh);
-        transfer->is_fresh = is_fresh;
+    if (transfer->is_fresh == is_fresh) {
+        return;
+    }
+    transfer->is_fresh = is_fresh;
+    curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, (long)is_fresh);
+    if (strncmp(transfer->base, "https:", 6) == 0) {
+        curl_easy_setopt(
+            transfer->easy, CURLOPT_HTTP_VERSION,
+            (long)(is_fresh ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
     }
 }
 
 /* What came back. */
 
-bool mp__transfer_was_stale(const struct mp__transfer *transfer, CURLcode code)
+bool mp__transfer_was_lost(const struct mp__transfer *transfer, CURLcode code)
 {
     long connects = 0;
-    if (code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR &&
-        code != CURLE_GOT_NOTHING) {
+    if (transfer->header_bytes > 0 || transfer->is_fresh) {
         return false;
     }
-    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-    return connects == 0 && transfer->header_bytes == 0 && !transfer->is_fresh;
+    switch (code) {
+    case CURLE_HTTP2: /* also an answer that came before all of the request had left */
+    case CURLE_HTTP2_STREAM:
+        return true;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+        curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+        return connects == 0;
+    default:
+        return false;
+    }
 }
 
 static const char *connect_error(const struct mp__transfer *transfer)
@@ -293,6 +308,16 @@ static const char *error_of(const struct mp__transfer *transfer, CURLcode code)
     }
 }
 
+/* The partner answered before it had all of the request, and wanted no more: curl's
+ * HTTP/2 makes that an error of sending. */
+static bool was_answered_early(const struct mp__transfer *transfer, CURLcode code)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return code == CURLE_HTTP2_STREAM && transfer->headers_ended &&
+           sent < transfer->upload_bytes;
+}
+
 void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
                          struct mp_response *response)
 {
@@ -300,7 +325,9 @@ void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
     curl_off_t total_us = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    bool is_answered = status > 0 && (code == CURLE_OK ||
+    bool is_early = was_answered_early(transfer, code);
+    transfer->truncated = transfer->truncated || is_early;
+    bool is_answered = status > 0 && (code == CURLE_OK || is_early ||
                                       (code == CURLE_WRITE_ERROR && transfer->truncated));
     transfer->duration_us = total_us;
     *response = (struct mp_response){

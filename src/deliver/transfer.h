@@ -40,6 +40,7 @@ struct mp__transfer {
     /* What came back. */
     struct mp_buf headers;
     struct mp_buf body;
+    curl_off_t upload_bytes;
     size_t header_bytes; /* in all, interim responses included */
     bool headers_ended;
     bool truncated;
@@ -63,9 +64,11 @@ void mp__transfer_trim(struct mp__transfer *transfer);
 MP_MUST_CHECK int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
                                      const struct mp_request *request, int64_t timeout_ms,
                                      struct mp_error *err);
-/* Ended, with this code, because the connection it was given again had been closed by the
- * partner meanwhile: nothing came back. It may be sent once more, on a new one. */
-bool mp__transfer_was_stale(const struct mp__transfer *transfer, CURLcode code);
+/* Ended, with this code, for a reason of the connection's own: the partner had closed it
+ * before it was used again, or curl's HTTP/2 lost the stream. Nothing came back, and the
+ * request may be sent once more, on a fresh connection. */
+bool mp__transfer_was_lost(const struct mp__transfer *transfer, CURLcode code);
+/* A connection of its own, and HTTP/1.1; or what there is. */
 void mp__transfer_set_fresh(struct mp__transfer *transfer, bool is_fresh);
 /* Ends it from outside. */
 void mp__transfer_cancel(struct mp__transfer *transfer);

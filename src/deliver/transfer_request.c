@@ -205,8 +205,10 @@ static int set_method(struct mp__transfer *transfer, const struct mp_request *re
         }
         memcpy(transfer->method, custom, strlen(custom) + 1);
     }
+    transfer->upload_bytes = 0;
     if (is_post) {
         struct mp_str body = mp_request_body(request);
+        transfer->upload_bytes = (curl_off_t)body.length;
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                          (curl_off_t)body.length);
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS,
