@@ -163,10 +163,13 @@ static int check_schema(struct mp__store *store, const char *folder, struct mp_e
 
 static int set_up(struct mp__store *store)
 {
-    int status = execute(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    /* A commit of thirty records touches half as many pages of 8 KiB as of 4: measured, a
+     * sixth less CPU; 16 KiB writes more than it saves. */
+    int status = execute(store, "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;"
+                                "PRAGMA synchronous = FULL;"
                                 "PRAGMA locking_mode = NORMAL; PRAGMA mmap_size = 0;"
                                 "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;"
-                                "PRAGMA wal_autocheckpoint = 8000;"
+                                "PRAGMA wal_autocheckpoint = 4000;"
                                 "PRAGMA journal_size_limit = 67108864;"
                                 "PRAGMA foreign_keys = OFF;");
     int64_t version = 0;
