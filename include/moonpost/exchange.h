@@ -68,11 +68,11 @@ struct mp_str mp_header_value(const struct mp_request *request, size_t index);
 struct mp_str mp_header_shown(const struct mp_request *request, size_t index);
 /* The first of that name, in any case; -1: none. */
 int mp_request_find_header(const struct mp_request *request, struct mp_str name);
-/* Replaces every field of that name, in any case, or adds one. `shown` may be empty: as
- * the value. MP_EINVAL: the name is no token, or the value has CR, LF, NUL or other bytes
- * that RFC 9110 section 5.5 forbids; MP_EDENIED: a field that is Moonpost's to set (Host,
- * Content-Length, Transfer-Encoding, Connection, Expect, TE, Trailer, Upgrade);
- * MP_ELIMIT. `err` names the field. */
+/* Replaces every field of that name, in any case, or adds one, without the white space
+ * around its value. `shown` may be empty: as the value. MP_EINVAL: the name is no token,
+ * or the value has CR, LF, NUL or other bytes that RFC 9110 section 5.5 forbids;
+ * MP_EDENIED: a field that is Moonpost's to set (Host, Content-Length, Transfer-Encoding,
+ * Connection, Expect, TE, Trailer, Upgrade); MP_ELIMIT. `err` names the field. */
 MP_MUST_CHECK int mp_request_set_header(struct mp_request *request, struct mp_str name,
                                         struct mp_str value, struct mp_str shown,
                                         struct mp_error *err);

@@ -229,11 +229,14 @@ describe("a call", function()
     end)
 
     it("is dead for bytes that can never be sent", function()
-      for _, body in ipairs({ "request.method = \"A\\rB\"", "request.headers.x = \"a\\nb\"", "request.headers[\"a\\nb\"] = 1",
-        "request.headers.x = \"a\\0b\"", "request.method = \"A\\0\"" }) do
+      for body, why in pairs({ ["request.method = \"A\\rB\""] = "the method has a line break",
+        ["request.method = \"A\\0\""] = "the method has a NUL", ["request.method = \"A B\""] = "the method has a byte",
+        ["request.headers.x = \"a\\nb\""] = "header x has a line break", ["request.headers.x = \"a\\0b\""] = "header x has a NUL",
+        ["request.headers[\"a\\nb\"] = 1"] = "a header's name has a line break" }) do
         local got, err, status = hook(body)
         assert.is_nil(got, body)
         assert.equal(c.MP_EDEAD, status, err)
+        assert.is_truthy(err:find(why, 1, true), err)
       end
     end)
 

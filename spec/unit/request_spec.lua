@@ -295,6 +295,8 @@ describe("the request", function()
 
     it("lose the white space around a value, and no more", function()
       assert.equal("a  b", headers([=[["X-A"] = "{a}"]=], '{"a":" \\ta  b\\t "}')["X-A"])
+      assert.equal("a  b", headers("", '{"a":" \\ta  b\\t "}',
+        [=[request = function(event, request) request.headers["X-A"] = event.a end]=])["X-A"])
     end)
 
     for what, value in pairs({ ["line break"] = "a\\nb", NUL = "a\\u0000" }) do
@@ -303,10 +305,8 @@ describe("the request", function()
           '{"a":"' .. value .. '"}')
         assert_dead("header X-Foo has a " .. what, with("https://a.example/",
           [=[headers = { ["X-Foo"] = function(event) return event.a end }]=]), '{"a":"' .. value .. '"}')
-        local _, word, why = build(with("https://a.example/",
+        assert_dead("header X-Foo has a " .. what, with("https://a.example/",
           [=[request = function(event, request) request.headers["X-Foo"] = event.a end]=]), '{"a":"' .. value .. '"}')
-        assert.equal("dead", word)
-        assert.truthy(why:find("X-Foo", 1, true), why)
       end)
     end
 

@@ -61,19 +61,6 @@ static int ask_accepts(struct mp__build *build)
     return status;
 }
 
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
-}
-
 static int check_field(struct mp__build *build, struct mp_str name, struct mp_str value)
 {
     for (size_t i = 0; i < value.length; i++) {
@@ -86,7 +73,6 @@ static int check_field(struct mp__build *build, struct mp_str name, struct mp_st
     return MP_OK;
 }
 
-/* White space around a field's value is no part of it (RFC 9110 section 5.5). */
 static int set_header(struct mp__build *build, struct mp_str name, struct mp_str value,
                       struct mp_str shown)
 {
@@ -95,7 +81,7 @@ static int set_header(struct mp__build *build, struct mp_str name, struct mp_str
     if (status != MP_OK) {
         return status;
     }
-    status = mp_request_set_header(build->request, name, trim(value), trim(shown), &why);
+    status = mp_request_set_header(build->request, name, value, shown, &why);
     if (status == MP_ENOMEM) {
         return mp_error_set(build->err, status, "%s", why.text);
     }

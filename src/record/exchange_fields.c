@@ -99,13 +99,26 @@ static bool is_token(struct mp_str name)
     return name.length > 0;
 }
 
+/* White space around a field's value is no part of it (RFC 9110 section 5.5). */
+static struct mp_str trim(struct mp_str text)
+{
+    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.length--;
+    }
+    while (text.length > 0 &&
+           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
+        text.length--;
+    }
+    return text;
+}
+
 /* RFC 9110 section 5.5. */
 static bool is_field_value(struct mp_str value)
 {
     for (size_t i = 0; i < value.length; i++) {
         unsigned char c = (unsigned char)value.data[i];
-        bool blank = c == ' ' || c == '\t';
-        if (blank ? i == 0 || i + 1 == value.length : c < ' ' || c == 0x7f) {
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
             return false;
         }
     }
@@ -125,19 +138,43 @@ static bool is_ours(struct mp_str name)
     return false;
 }
 
+/* The byte in a text that would end the line, or the text; NULL: none. */
+static const char *breaks(struct mp_str text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if (c == '\r' || c == '\n' || c == '\0') {
+            return c ? "line break" : "NUL";
+        }
+    }
+    return NULL;
+}
+
+static int refuse_name(struct mp_str name, struct mp_error *err)
+{
+    /* The name itself is not shown: it may be anything, also a line of its own. */
+    const char *what = breaks(name);
+    return what ? mp_error_set(err, MP_EINVAL, "a header's name has a %s", what)
+                : mp_error_set(err, MP_EINVAL,
+                               "could not set a header: its name is no token");
+}
+
 static int check_field(struct mp_str name, struct mp_str value, struct mp_str shown,
                        struct mp_error *err)
 {
     if (!is_token(name)) {
-        /* The name itself is not shown: it may be anything, also a line of its own. */
-        return mp_error_set(err, MP_EINVAL,
-                            "could not set a header: its name is no token");
+        return refuse_name(name, err);
     }
     int shown_bytes = name.length < 64 ? (int)name.length : 64;
+    const char *what = breaks(value);
+    if (what) {
+        return mp_error_set(err, MP_EINVAL, "header %.*s has a %s", shown_bytes,
+                            name.data, what);
+    }
     if (!is_field_value(value) || !is_field_value(shown)) {
         return mp_error_set(err, MP_EINVAL,
                             "could not set the header %.*s: its value has a byte that no "
-                            "field value has, or begins or ends with a space",
+                            "field value has",
                             shown_bytes, name.data);
     }
     if (is_ours(name)) {
@@ -212,6 +249,8 @@ static int refuse_limit(struct mp_error *err, struct mp_str name, const char *wh
 int mp_request_set_header(struct mp_request *request, struct mp_str name,
                           struct mp_str value, struct mp_str shown, struct mp_error *err)
 {
+    value = trim(value);
+    shown = trim(shown);
     int status = check_field(name, value, shown, err);
     if (status != MP_OK) {
         return status;

@@ -51,6 +51,10 @@ static int check_method(const struct mp_request *request, size_t length,
 {
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)request->method[i];
+        if (c == '\r' || c == '\n' || c == '\0') {
+            return mp_error_set(err, MP_EDEAD, "the method has a %s",
+                                c ? "line break" : "NUL");
+        }
         if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c)) {
             return mp_error_set(
                 err, MP_EDEAD,
