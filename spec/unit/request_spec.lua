@@ -245,6 +245,11 @@ describe("the request", function()
       assert.equal("x=y", body)
       assert.is_nil((body_of("function() end")))
     end)
+
+    it("is JSON when the function returns a table", function()
+      assert.same({ '{"n":1.50,"x":"y"}', "application/json" }, { body_of(
+        [[function(event) return { x = event.x, n = json.raw(as_sent(event, "n")) } end]], '{"x":"y","n":1.50}') })
+    end)
   end)
 
   describe("form", function()

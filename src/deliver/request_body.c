@@ -173,7 +173,7 @@ static int build_text_function(struct mp__build *build, const struct mp_leaf *le
 {
     struct mp_leaf_result result = new_result();
     int status = mp_script_call_leaf(build->state, leaf->function, build->context,
-                                     build->request, false, &result, build->err);
+                                     build->request, true, &result, build->err);
     if (status == MP_OK && result.kind != MP_RESULT_NONE) {
         status = mp__out_append_hiding(body_out(build), mp_buf_str(&result.bytes),
                                        result.shown);
