@@ -42,6 +42,13 @@ describe("an answer", function()
     assert.same({ 3, "dead", "gave up after 3 attempts: status 503" }, { line.attempt, line.verdict, line.why })
   end)
 
+  it("that gives no reason leaves none to the dead letter", function()
+    local fake = partner.new({ handler = function() return 200 end })
+    local room = deliver.start({ scripts = { acme = script(fake,
+      "retry = { schedule = {} }, verdict = function() return 'retry' end") } })
+    assert.equal("gave up after 1 attempt", room:deliver({ id = "a" }).reason)
+  end)
+
   it("may ask for a longer wait than the schedule's, not for a shorter one", function()
     local wait = "30"
     local fake = partner.new({ handler = function()

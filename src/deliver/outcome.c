@@ -40,8 +40,9 @@ static void retry(struct mp__attempt *attempt, struct mp__ending *ending)
     }
     char why[sizeof(ending->verdict.why)];
     memcpy(why, ending->verdict.why, sizeof(why));
-    mp_verdict_set(&ending->verdict, MP_VERDICT_DEAD, "gave up after %u attempt%s: %s",
-                   record->attempts + 1, record->attempts == 0 ? "" : "s", why);
+    mp_verdict_set(&ending->verdict, MP_VERDICT_DEAD, "gave up after %u attempt%s%s%s",
+                   record->attempts + 1, record->attempts == 0 ? "" : "s",
+                   *why ? ": " : "", why);
     bury(record, ending->verdict.why);
 }
 
