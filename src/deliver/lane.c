@@ -225,7 +225,7 @@ void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
         tell_hold(worker, lane);
     } else if (change == MP__HEALTH_AUTH_PAUSE) {
         char reason[64];
-        snprintf(reason, sizeof(reason), "%u answers of 401 or 403 in a row",
+        snprintf(reason, sizeof(reason), "auth: %u answers of 401 or 403 in a row",
                  worker->room->tuning.auth_streak);
         mp__lane_pause(worker, lane, MP_PAUSE_AUTH, reason);
     }
