@@ -93,10 +93,30 @@ describe("the reader of the attempt log", function()
   it("may be gone: that is said once, and deliveries go on", function()
     local fake = partner.new()
     local room = deliver.start({ scripts = { acme = script(fake) }, wrap = "\"$@\" | true" })
-    for i = 1, 20 do
-      assert.equal("settle", room:deliver({ id = "a" .. i }).outcome)
+    local n = 0
+    local function deliver_one()
+      n = n + 1
+      assert.equal("settle", room:deliver({ id = "a" .. n }).outcome)
     end
+    eventually(function()
+      deliver_one()
+      return room.child:text():find("its lines are lost from here on", 1, true)
+    end)
+    deliver_one()
+    room:stop()
     assert.equal(1, select(2, room.child:text():gsub("could not write the attempt log", "")))
+  end)
+
+  it("may be a disk that is full: that is said once, and lanes wait", function()
+    local fake = partner.new()
+    local room = deliver.start({ tune = { log_bytes_max = 5000, log_stop_ms = 100 },
+      scripts = { acme = script(fake, "limits = { concurrency = 1 }") }, wrap = "\"$@\" >/dev/full" })
+    room:send({ id = "a", count = 500 })
+    room.child:wait_for("No space left on device; lanes wait for room")
+    room:stop()
+    assert.is_true(#fake.requests < 500, #fake.requests)
+    assert.equal(500, room:outcomes().settle + room:outcomes().park)
+    assert.equal(1, select(2, room.child:text():gsub("lanes wait for room", "")))
   end)
 
   it("does not keep the room from ending when it takes nothing", function()

@@ -2,11 +2,13 @@
 #include "attempt_log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,56 +39,96 @@ struct mp__attempt_log {
     bool writer_waits;
     _Atomic size_t bytes; /* given and not yet written */
     atomic_bool room_is_wanted;
-    size_t write_bytes; /* at once */
-    bool is_broken;     /* writer's own: the reader is gone */
+    /* The writer's own. */
+    int fd;
+    bool is_own;       /* to be closed */
+    bool may_block;    /* a write to it might */
+    bool is_broken;    /* the reader is gone */
+    bool is_full_disk; /* and that was said */
+    int64_t waited_ms; /* since the stop */
 };
 
-/* True: `fd` takes bytes. False: its reader took none for too long after the stop. */
-static bool wait_writable(struct mp__attempt_log *log)
+/* A description of the file that is ours, so that it alone does not block: what we were
+ * given may be shared with other programs. A regular file never blocks for long, and its
+ * position is shared on purpose. -1: there is none to be had. */
+static int open_own(int fd)
 {
-    struct pollfd poll_fd = {.fd = log->config.fd, .events = POLLOUT};
-    int64_t waited_ms = 0;
-    for (;;) {
-        if (poll(&poll_fd, 1, 100) != 0) {
-            return true;
-        }
-        pthread_mutex_lock(&log->lock);
-        bool is_stopping = log->is_stopping;
-        pthread_mutex_unlock(&log->lock);
-        waited_ms = is_stopping ? waited_ms + 100 : 0;
-        if (waited_ms >= log->config.stop_ms) {
-            return false;
-        }
+    struct stat stat;
+    char path[32];
+    if (fstat(fd, &stat) != 0 || !(S_ISFIFO(stat.st_mode) || S_ISCHR(stat.st_mode))) {
+        return -1;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+static bool is_regular(int fd)
+{
+    struct stat stat;
+    return fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode);
+}
+
+/* Waits for 100 ms at most, for the reader or for room on the disk. False: nothing moved
+ * for too long after the stop. */
+static bool wait_a_moment(struct mp__attempt_log *log, bool for_reader)
+{
+    struct pollfd poll_fd = {.fd = for_reader ? log->fd : -1, .events = POLLOUT};
+    if (poll(&poll_fd, 1, 100) != 0) {
+        log->waited_ms = 0;
+        return true;
+    }
+    pthread_mutex_lock(&log->lock);
+    bool is_stopping = log->is_stopping;
+    pthread_mutex_unlock(&log->lock);
+    log->waited_ms = is_stopping ? log->waited_ms + 100 : 0;
+    return log->waited_ms < log->config.stop_ms;
+}
+
+static void give_up(struct mp__attempt_log *log, int why)
+{
+    log->is_broken = true;
+    mp_log_error(ROOM,
+                 "could not write the attempt log: %s; its lines are lost from here on",
+                 strerror(why));
+}
+
+static void complain_of_disk(struct mp__attempt_log *log, int why)
+{
+    if (!log->is_full_disk) {
+        log->is_full_disk = true;
+        mp_log_error(ROOM, "could not write the attempt log: %s; lanes wait for room",
+                     strerror(why));
     }
 }
 
-/* poll promises PIPE_BUF bytes and no more: a larger write to a pipe would block where no
- * stop could reach it. A file never blocks for long. */
-static size_t write_bytes(int fd)
-{
-    struct stat stat;
-    return fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) ? (size_t)1024 * 1024
-                                                          : PIPE_BUF;
-}
-
+/* Where a write might block, poll is asked first: it promises PIPE_BUF bytes and no more.
+ */
 static void write_out(struct mp__attempt_log *log, struct mp_str lines)
 {
     while (lines.length > 0 && !log->is_broken) {
-        size_t length = lines.length < log->write_bytes ? lines.length : log->write_bytes;
-        ssize_t written = -1;
-        errno = ETIMEDOUT;
-        if (wait_writable(log)) {
-            written = write(log->config.fd, lines.data, length);
+        size_t length = lines.length;
+        if (log->may_block) {
+            struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+            length = length < PIPE_BUF ? length : PIPE_BUF;
+            length = poll(&poll_fd, 1, 0) != 0 ? length : 0;
         }
+        ssize_t written = length > 0 ? write(log->fd, lines.data, length) : -1;
+        int why = length > 0 ? errno : EAGAIN;
         if (written >= 0) {
             lines.data += written;
             lines.length -= (size_t)written;
-        } else if (errno != EINTR && errno != EAGAIN) {
-            log->is_broken = true;
-            mp_log_error(ROOM,
-                         "could not write the attempt log: %s; its lines are lost "
-                         "from here on",
-                         strerror(errno));
+            log->is_full_disk = false;
+        } else if (why == ENOSPC || why == EDQUOT) {
+            complain_of_disk(log, why);
+            if (!wait_a_moment(log, false)) {
+                give_up(log, why);
+            }
+        } else if (why == EAGAIN) {
+            if (!wait_a_moment(log, true)) {
+                give_up(log, ETIMEDOUT);
+            }
+        } else if (why != EINTR) {
+            give_up(log, why);
         }
     }
 }
@@ -158,7 +200,10 @@ int mp__attempt_log_start(const struct mp__attempt_log_config *config,
                             "could not start the attempt log: out of memory");
     }
     log->config = *config;
-    log->write_bytes = write_bytes(config->fd);
+    int own = open_own(config->fd);
+    log->is_own = own >= 0;
+    log->fd = log->is_own ? own : config->fd;
+    log->may_block = !log->is_own && !is_regular(config->fd);
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->given, NULL);
     int failed = pthread_create(&log->thread, NULL, run, log);
@@ -251,6 +296,9 @@ void mp__attempt_log_free(struct mp__attempt_log *log)
     }
     if (log->is_stopping) {
         pthread_join(log->thread, NULL);
+    }
+    if (log->is_own) {
+        close(log->fd);
     }
     free_chunks(log->head);
     free_chunks(log->spares);

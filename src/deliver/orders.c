@@ -124,6 +124,7 @@ static void stop(struct mp__worker *worker)
     uv_close((uv_handle_t *)&worker->prepare, NULL);
     uv_close((uv_handle_t *)&worker->more, NULL);
     uv_close((uv_handle_t *)&worker->sweep, NULL);
+    uv_close((uv_handle_t *)&worker->hand_over, NULL);
 }
 
 void mp__worker_obey(struct mp__worker *worker, struct mp__order *order)

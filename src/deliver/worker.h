@@ -33,6 +33,8 @@ struct mp__worker {
     uv_prepare_t prepare;
     uv_idle_t more; /* runs while a turn left work behind */
     uv_timer_t sweep;
+    uv_timer_t hand_over;
+    int64_t held_us; /* since when results wait to be handed over; 0: none do */
     struct mp__curl_loop curl;
     pthread_mutex_t lock;
     struct mp__order *orders, *orders_tail; /* under lock */
