@@ -415,6 +415,13 @@ describe("the request", function()
       assert.same({ "POST", "https://h.example/0191-id", '{"a":1.50}' }, { request.method, request.url, request.body })
     end)
 
+    it("drops empty parameters and takes defaults when its script says so", function()
+      local url, event = "http://h.example/?a={a}&b={b}&c={c}&d={d}", '{"b":1,"c":""}'
+      assert.equal("http://h.example/?a=&b=1&c=&d=", postback("GET", url, event).url)
+      assert.equal("http://h.example/?b=1&d=D", postback("GET", url, event, 'return { missing = "drop", defaults = { d = "D" } }').url)
+      assert.equal("http://h.example/?a=&b=1&c=&d=", postback("GET", url, event).url)
+    end)
+
     it("has no body with GET and HEAD, whatever the script declares", function()
       local source = 'return { body = { a = "{a}" } }'
       for _, method in ipairs({ "GET", "HEAD" }) do

@@ -48,10 +48,10 @@ int mp__build_url(struct mp__build *build);
  * value made climb. */
 int mp__check_method(struct mp__build *build);
 int mp__check_url(struct mp__build *build);
-/* A compiled url template of a record's own endpoint; kept by thread, so use it before
- * the next call. MP_EINVAL. */
-int mp__endpoint_template(struct mp_str url, const struct mp_template **out,
-                          struct mp_error *err);
+/* A compiled url template, of a kind for URLs, of a record's own endpoint; kept by
+ * thread, so use it before the next call. MP_EINVAL. */
+int mp__endpoint_template(struct mp_str url, enum mp_template_kind kind,
+                          const struct mp_template **out, struct mp_error *err);
 
 /* Two buffers that are written in step: what goes on the wire, and the same with secrets
  * shown as [secret x]. `shown` is NULL when the script has none. */

@@ -11,6 +11,7 @@
 
 struct endpoint {
     struct mp_template *template_;
+    enum mp_template_kind kind;
     size_t length;
     char *url;
 };
@@ -58,29 +59,30 @@ static size_t slot_of(struct mp_str url)
     return (size_t)((hash ^ (hash >> 32)) % ENDPOINTS);
 }
 
-static int compile(struct mp_str url, struct mp_template **out, struct mp_error *err)
+static int compile(struct mp_str url, enum mp_template_kind kind,
+                   struct mp_template **out, struct mp_error *err)
 {
     char authority[MP_LANE_BYTES];
     struct mp_template_part part = {.text = url};
     int status = mp_authority_of(url, authority, NULL, err);
-    return status == MP_OK ? mp_template_compile(&part, 1, MP_TEMPLATE_URL, out, err)
-                           : status;
+    return status == MP_OK ? mp_template_compile(&part, 1, kind, out, err) : status;
 }
 
-int mp__endpoint_template(struct mp_str url, const struct mp_template **out,
-                          struct mp_error *err)
+int mp__endpoint_template(struct mp_str url, enum mp_template_kind kind,
+                          const struct mp_template **out, struct mp_error *err)
 {
     struct endpoint *endpoints = thread_endpoints();
     if (!endpoints) {
         return MP_ENOMEM;
     }
     struct endpoint *kept = &endpoints[slot_of(url)];
-    if (kept->template_ && mp_str_equal(url, (struct mp_str){kept->url, kept->length})) {
+    if (kept->template_ && kept->kind == kind &&
+        mp_str_equal(url, (struct mp_str){kept->url, kept->length})) {
         *out = kept->template_;
         return MP_OK;
     }
     struct mp_template *compiled;
-    int status = compile(url, &compiled, err);
+    int status = compile(url, kind, &compiled, err);
     if (status != MP_OK) {
         return status;
     }
@@ -92,7 +94,7 @@ int mp__endpoint_template(struct mp_str url, const struct mp_template **out,
     memcpy(copy, url.data, url.length);
     mp_template_free(kept->template_);
     free(kept->url);
-    *kept = (struct endpoint){compiled, url.length, copy};
+    *kept = (struct endpoint){compiled, kind, url.length, copy};
     *out = compiled;
     return MP_OK;
 }
@@ -204,7 +206,9 @@ static int expand_endpoint(struct mp__build *build)
     if (url.length == 0) {
         return mp__build_dead(build, "no endpoint");
     }
-    int status = mp__endpoint_template(url, &template_, &why);
+    int status = mp__endpoint_template(
+        url, build->script->missing_drop ? MP_TEMPLATE_URL_DROP : MP_TEMPLATE_URL,
+        &template_, &why);
     if (status == MP_EINVAL || status == MP_ELIMIT) {
         return mp__build_dead(build, "endpoint: %s", why.text);
     }
