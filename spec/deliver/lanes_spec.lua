@@ -85,6 +85,7 @@ describe("the breaker", function()
     assert.equal(0, room:all(function(v) return v.outcome == "park" end)[1].attempts)
     assert.equal("park", room:deliver({ id = "b" }).outcome)
     assert.truthy(room:metrics():find('moonpost_breaker_open{partner="acme"} 1', 1, true))
+    assert.matches("acme: the breaker is open for %d+ s: status 503", room.child:text())
   end)
 
   it("is told of again when records come before its time, whatever ended the hold", function()

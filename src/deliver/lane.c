@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moonpost/log.h"
 #include "worker.h"
 
 /* Rings. */
@@ -41,6 +42,9 @@ static void open_or_closed(struct mp__lane *lane, enum mp__breaker before)
     bool is_open = lane->health.breaker != MP__BREAKER_CLOSED;
     if (was_open != is_open) {
         mp_series_add(lane->partner->shared->breaker_open, is_open ? 1 : (uint64_t)-1);
+    }
+    if (was_open && !is_open) {
+        mp_log_info("deliver", "%s: the breaker is closed", lane->name);
     }
 }
 
@@ -221,6 +225,9 @@ void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
                             is_default, was_probe, worker->wall_ms);
     open_or_closed(lane, before);
     if (change == MP__HEALTH_OPENED) {
+        mp_log_warn("deliver", "%s: the breaker is open for %lld s: %s", lane->name,
+                    (long long)((lane->health.until_ms - worker->wall_ms) / 1000),
+                    verdict->why);
         mp__lane_park_waiting(worker, lane);
         tell_hold(worker, lane);
     } else if (change == MP__HEALTH_AUTH_PAUSE) {
