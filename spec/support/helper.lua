@@ -8,6 +8,9 @@ ffi.cdef("void *signal(int number, intptr_t handler);")
 local SIGPIPE, SIG_IGN = 13, 1
 ffi.C.signal(SIGPIPE, SIG_IGN)
 
+-- A preloaded sanitizer is meant for this interpreter alone: sh does not even start under TSan's.
+uv.os_unsetenv("LD_PRELOAD")
+
 -- A handle that is still closing when Lua ends takes the interpreter with it, so all are closed
 -- and seen to their end.
 

@@ -7,8 +7,8 @@ local methods = {}
 methods.__index = methods
 local running = {}
 
--- A child is the program under test, not the spec's interpreter: no preloaded sanitizer, but leak
--- detection, which the interpreter itself could not stand.
+-- A child is the program under test, not the spec's interpreter: with leak detection, which the
+-- interpreter itself could not stand, and without its preloaded sanitizer (spec/support/helper.lua).
 local sanitizers = {
   ASAN_OPTIONS = "detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
   UBSAN_OPTIONS = "halt_on_error=1:print_stacktrace=1:exitcode=99",
@@ -18,7 +18,7 @@ local sanitizers = {
 local function environment(extra)
   local merged = {}
   for name, value in pairs(uv.os_environ()) do
-    if name ~= "LD_PRELOAD" and not name:find("^MOONPOST_") then
+    if not name:find("^MOONPOST_") then
       merged[name] = value
     end
   end
