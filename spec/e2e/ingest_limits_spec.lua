@@ -116,6 +116,7 @@ describe("the limits of the ingest server", function()
     assert.equal(400, answer.status)
     assert.equal(1, answer.json.line)
     assert.equal(9, answer.json.column)
+    assert.matches("nested deeper than 4 (--json-depth)", answer.json.detail, nil, true)
     server:records(1)
   end)
 

@@ -46,9 +46,16 @@ static int check(struct mp_call *call, struct mp_str text, unsigned line,
                  struct mp_str *value)
 {
     struct mp_json_fault fault;
+    char too_deep[64];
     unsigned depth = (unsigned)call->connection->server->config.limits.json_depth;
-    if (mp_json_check(text, depth, value, &fault) == MP_OK) {
+    int status = mp_json_check(text, depth, value, &fault);
+    if (status == MP_OK) {
         return MP_OK;
+    }
+    if (status == MP_ELIMIT) {
+        snprintf(too_deep, sizeof(too_deep), "nested deeper than %u (--json-depth)",
+                 depth);
+        fault.reason = too_deep;
     }
     answer_malformed(call, &fault, line);
     return MP_EINVAL;
