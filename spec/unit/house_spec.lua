@@ -10,6 +10,9 @@ local function read_all(folders, pattern)
 end
 
 local c_files = read_all({ "src", "include" }, "%.[ch]$")
+for _, file in ipairs(read_all({ "spec/support" }, "_probe[%l_]*%.[ch]$")) do
+  c_files[#c_files + 1] = file
+end
 local lua_files = read_all({ "spec", "scripts" }, "%.lua$")
 
 local function line_count(text)
