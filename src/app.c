@@ -166,6 +166,7 @@ static int open_ingest(struct app *app)
     struct mp_ingest_config config = {
         .listen = settings->listen,
         .limits = settings->limits,
+        .rate = settings->ingest_rate,
         .ingest_token_file = settings->ingest_token_file,
         .api_token_file = settings->api_token_file,
         .no_auth = settings->no_auth,

@@ -32,7 +32,7 @@ struct mp_settings {
     /* run */
     const char *listen, *scripts, *data, *egress_allow, *ingest_token_file,
         *api_token_file;
-    const char *log_level;
+    const char *log_level, *ingest_rate;
     bool no_auth;
     int64_t workers, drain_ms, idempotency_window_ms;
     struct mp_ingest_limits limits;

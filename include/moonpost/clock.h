@@ -23,6 +23,10 @@ MP_MUST_CHECK int mp_duration_write(struct mp_buf *out, int64_t ms);
 /* A bare number is bytes; KiB, MiB, GiB. MP_EINVAL otherwise. */
 MP_MUST_CHECK int mp_size_parse(struct mp_str text, uint64_t *out_bytes);
 
+/* "500/s", "10/m", "100/h", a whole number from 1: events a second. MP_EINVAL otherwise.
+ */
+MP_MUST_CHECK int mp_rate_parse(struct mp_str text, double *out_per_second);
+
 /* RFC 3339 in UTC with milliseconds: 2026-11-23T22:04:19.123Z (24 bytes and a NUL). */
 #define MP_TIME_BYTES 25
 void mp_time_format(int64_t wall_ms, char out[MP_TIME_BYTES]);

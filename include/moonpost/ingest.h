@@ -30,6 +30,7 @@ typedef void (*mp_call_handler)(void *arg, struct mp_call *call);
 struct mp_ingest_config {
     const char *listen; /* "127.0.0.1:4000", "[::1]:0" */
     struct mp_ingest_limits limits;
+    const char *rate; /* requests with events: "500/s", bursts of a second; NULL: any */
     /* Bearer tokens: one a line in a file, several valid at once, compared in constant
      * time. */
     const char *ingest_token_file; /* NULL: none wanted */

@@ -251,6 +251,8 @@ static void read_option(struct mp_ingest_config *config, const char *name,
     }
     if (strcmp(name, "--listen") == 0) {
         config->listen = value;
+    } else if (strcmp(name, "--ingest-rate") == 0) {
+        config->rate = value;
     } else if (strcmp(name, "--ingest-tokens") == 0) {
         config->ingest_token_file = value;
     } else if (strcmp(name, "--api-tokens") == 0) {

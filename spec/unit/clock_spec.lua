@@ -154,3 +154,22 @@ describe("an HTTP date", function()
     end
   end)
 end)
+
+describe("a rate", function()
+  local function rate(text)
+    local out = ffi.new("double[1]")
+    return c.mp_rate_parse(slice.of(text), out) == 0 and out[0] or nil
+  end
+
+  it("is a number a second, a minute or an hour", function()
+    assert.equal(500, rate("500/s"))
+    assert.equal(0.5, rate("30/m"))
+    assert.equal(1, rate("3600/h"))
+  end)
+
+  it("is refused in any other form", function()
+    for _, text in ipairs({ "", "/s", "0/s", "-1/s", "1.5/s", "500", "500/", "500/d", "500/ss", "500 /s", "9999999999/s" }) do
+      assert.is_nil(rate(text), text)
+    end
+  end)
+end)

@@ -115,3 +115,26 @@ int mp_size_parse(struct mp_str text, uint64_t *out_bytes)
     }
     return status;
 }
+
+int mp_rate_parse(struct mp_str text, double *out_per_second)
+{
+    static const struct {
+        char unit;
+        double seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+    double count = 0;
+    size_t i = 0;
+    for (; i < text.length && text.data[i] >= '0' && text.data[i] <= '9'; i++) {
+        count = count * 10 + (text.data[i] - '0');
+    }
+    if (i == 0 || i > 9 || count < 1 || i + 2 != text.length || text.data[i] != '/') {
+        return MP_EINVAL;
+    }
+    for (size_t u = 0; u < sizeof(units) / sizeof(*units); u++) {
+        if (text.data[i + 1] == units[u].unit) {
+            *out_per_second = count / units[u].seconds;
+            return MP_OK;
+        }
+    }
+    return MP_EINVAL;
+}

@@ -187,6 +187,11 @@ static bool admit_api(struct mp_call *call)
     return false;
 }
 
+static bool admit_producer(struct mp_call *call)
+{
+    return mp__access_ingest(call) && mp__rate_admit(call);
+}
+
 bool mp__route_admit(struct mp_call *call)
 {
     if (call->head.is_asterisk) {
@@ -204,13 +209,13 @@ bool mp__route_admit(struct mp_call *call)
     }
     switch (call->route) {
     case MP__ROUTE_POSTBACK:
-        return mp__access_ingest(call) && admit_encoding(call) && admit_content(call) &&
+        return admit_producer(call) && admit_encoding(call) && admit_content(call) &&
                admit_postback(call);
     case MP__ROUTE_PARTNER:
-        return mp__access_ingest(call) && admit_encoding(call) && admit_content(call) &&
+        return admit_producer(call) && admit_encoding(call) && admit_content(call) &&
                admit_partner(call);
     case MP__ROUTE_EVENTS:
-        return mp__access_ingest(call) && admit_encoding(call) && admit_content(call);
+        return admit_producer(call) && admit_encoding(call) && admit_content(call);
     case MP__ROUTE_API:
     case MP__ROUTE_CONSOLE:
         return admit_api(call) && admit_encoding(call);

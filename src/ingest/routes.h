@@ -40,3 +40,5 @@ enum mp__content mp__content_of(struct mp_str media_type, bool *charset_ok);
 /* access.c. Each answers when it gives false. */
 bool mp__access_ingest(struct mp_call *call);
 bool mp__access_api(struct mp_call *call);
+/* rate.c. The same. */
+bool mp__rate_admit(struct mp_call *call);

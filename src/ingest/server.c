@@ -190,6 +190,9 @@ int mp_ingest_start(uv_loop_t *loop, const struct mp_ingest_config *config,
     if (status == MP_OK) {
         status = open_tokens(server, config, err);
     }
+    if (status == MP_OK) {
+        status = mp__rate_init(server, config->rate, err);
+    }
     if (status != MP_OK) {
         server_free(server);
         return status;

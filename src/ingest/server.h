@@ -36,6 +36,9 @@ struct mp_ingest {
         struct mp__connection *soonest, *latest;
     } waits[MP__TIMEOUTS];
 
+    double rate, rate_tokens; /* a second; rate 0: any */
+    int64_t rate_at_us;       /* 0: not begun */
+
     int64_t date_second;
     char date[40]; /* "Date: …\r\n" */
     size_t date_length;
@@ -47,5 +50,7 @@ struct mp_ingest {
 
 /* server.c: one connection less; ends the closing with the last. */
 void mp__server_forget(struct mp__connection *c);
+/* rate.c: MP_EINVAL when it is no rate. NULL: any. */
+int mp__rate_init(struct mp_ingest *server, const char *rate, struct mp_error *err);
 /* "Date: …\r\n" of this second. */
 struct mp_str mp__server_date(struct mp_ingest *server);
