@@ -26,18 +26,8 @@ describe("the ingest server on the wire", function()
     process.kill_all()
   end)
 
-  -- The answer, and that the connection ends with it and nothing after it is served.
   local function refused(bytes)
-    local client = raw.connect(server.address)
-    client:send(bytes)
-    local answer = client:answer()
-    assert.equal("close", answer.headers["connection"])
-    client:wait_end()
-    assert.equal("", client.received)
-    client:close()
-    assert.equal(answer.status, answer.json.status)
-    assert.equal("application/problem+json", answer.headers["content-type"])
-    return answer.status, answer
+    return server:refused(bytes)
   end
 
   it("answers with a date, a length and its type", function()

@@ -3,7 +3,9 @@
 --   raw.ask(server.address, …); server:records(1); server:stop()
 local cjson = require("cjson")
 local eventually = require("spec.support.eventually")
+local assert = require("luassert")
 local process = require("spec.support.process")
+local raw = require("spec.support.raw_http")
 
 local probe = {}
 local methods = {}
@@ -42,6 +44,21 @@ end
 --- How many records came that nobody took.
 function methods:untaken()
   return #self.child.out - self.seen
+end
+
+--- Sends bytes that must be refused: the answer is a problem, the connection ends with it, and
+-- nothing after it is served. Gives the status and the answer.
+function methods:refused(bytes)
+  local client = raw.connect(self.address)
+  client:send(bytes)
+  local answer = client:answer()
+  assert.equal("close", answer.headers["connection"])
+  client:wait_end()
+  assert.equal("", client.received)
+  client:close()
+  assert.equal(answer.status, answer.json.status)
+  assert.equal("application/problem+json", answer.headers["content-type"])
+  return answer.status, answer
 end
 
 --- Ends it in order. It must say so, and no sanitizer may have a word.
