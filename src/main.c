@@ -29,6 +29,12 @@ static int run(const struct mp_settings *settings)
                 settings->log_level);
         return MP_EXIT_USAGE;
     }
+    enum mp_role role;
+    if (mp_cli_role_parse(settings->role, &role) != MP_OK) {
+        fprintf(stderr, "moonpost: --role takes all, ingest or deliver, not \"%s\"\n",
+                settings->role);
+        return MP_EXIT_USAGE;
+    }
     mp_log_set_level(level);
     raise_descriptor_limit();
     struct mp_error err = {0};
@@ -60,6 +66,10 @@ static int dispatch(enum mp_command command, const struct mp_settings *settings,
         return mp_cli_partner(settings, words, count);
     case MP_COMMAND_DEAD:
         return mp_cli_dead(settings, words, count);
+    case MP_COMMAND_TOPICS:
+        break;
+    case MP_COMMAND_HEALTH:
+        return mp_cli_health(settings);
     case MP_COMMAND_VERSION:
         return mp_cli_version();
     case MP_COMMAND_HELP:
@@ -71,7 +81,8 @@ static int dispatch(enum mp_command command, const struct mp_settings *settings,
 /* Commands that are told everything by flags: a word left over is a slip of the pen. */
 static bool takes_words(enum mp_command command)
 {
-    return (command & (MP_COMMAND_RUN | MP_COMMAND_SINK | MP_COMMAND_VERSION)) == 0;
+    return (command & (MP_COMMAND_RUN | MP_COMMAND_SINK | MP_COMMAND_HEALTH |
+                       MP_COMMAND_VERSION)) == 0;
 }
 
 static bool asks_for_help(int argc, char **argv)

@@ -17,7 +17,9 @@ enum mp_command {
     MP_COMMAND_PARTNER = 1 << 5,
     MP_COMMAND_VERSION = 1 << 6,
     MP_COMMAND_HELP = 1 << 7,
-    MP_COMMAND_DEAD = 1 << 8
+    MP_COMMAND_DEAD = 1 << 8,
+    MP_COMMAND_TOPICS = 1 << 9,
+    MP_COMMAND_HEALTH = 1 << 10
 };
 
 /* Exit codes, as documented by `moonpost help`. */
@@ -25,8 +27,12 @@ enum mp_exit {
     MP_EXIT_OK = 0,
     MP_EXIT_FAILED = 1, /* the command did its work and the answer is no */
     MP_EXIT_USAGE = 2,  /* the words on the command line */
-    MP_EXIT_REACH = 3   /* the server could not be reached, or the port not listened on */
+    MP_EXIT_REACH = 3   /* the server or the cluster could not be reached, or the port not
+                           listened on */
 };
+
+/* Which halves of Moonpost a process is. */
+enum mp_role { MP_ROLE_INGEST = 1, MP_ROLE_DELIVER = 2, MP_ROLE_ALL = 3 };
 
 struct mp_settings {
     /* run */
@@ -36,6 +42,14 @@ struct mp_settings {
     bool no_auth;
     int64_t workers, drain_ms, idempotency_window_ms;
     struct mp_ingest_limits limits;
+    /* run with Kafka */
+    const char *role, *partners;
+    int64_t kafka_timeout_ms, kafka_window, kafka_memory_bytes, unknown_partner_ms;
+    /* run and topics */
+    const char *kafka, *topic_prefix, *kafka_config;
+    struct mp_option_texts kafka_settings;
+    /* topics */
+    int64_t partitions, replication, retention_ms; /* retention 0: for ever */
     /* the client commands */
     const char *server, *token_file;
     bool json;
@@ -57,6 +71,8 @@ enum mp_command mp_cli_command(const char *name);
 /* NULL: the overview. An unknown name: MP_EXIT_USAGE, with the nearest command on stderr.
  */
 int mp_cli_help(const char *command);
+/* "all", "ingest" or "deliver"; MP_EINVAL otherwise. */
+MP_MUST_CHECK int mp_cli_role_parse(const char *name, enum mp_role *role);
 int mp_cli_version(void);
 int mp_cli_check(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_try(const struct mp_settings *settings, const char **words, size_t count,
@@ -65,3 +81,5 @@ int mp_cli_send(const struct mp_settings *settings, const char **words, size_t c
 int mp_cli_sink(const struct mp_settings *settings);
 int mp_cli_partner(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_dead(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_topics(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_health(const struct mp_settings *settings);

@@ -2,7 +2,8 @@
 local support = require("spec.support")
 local process, runtime = support.process, support.runtime
 
-local commands = { "run", "check", "try", "send", "sink", "partner", "dead", "version", "help" }
+local commands = { "run", "check", "try", "send", "sink", "partner", "dead", "topics", "health",
+                   "version", "help" }
 
 local function moonpost(args, options)
   options = options or {}
@@ -45,7 +46,8 @@ describe("the command line", function()
       drain = "30s", ["idempotency-window"] = "24h", ["log-level"] = "info", ["json-depth"] = "128",
       ["body-limit"] = "1MiB", ["header-limit"] = "16KiB", ["header-count"] = "100",
       ["header-timeout"] = "10s", ["body-timeout"] = "30s", ["idle-timeout"] = "75s",
-      connections = "10000",
+      connections = "10000", role = "all", ["kafka-timeout"] = "15s", ["kafka-window"] = "8192",
+      ["kafka-memory"] = "256MiB", ["unknown-partner"] = "24h",
     }) do
       local name = "MOONPOST_" .. option:upper():gsub("-", "_")
       assert.truthy(out:find("--" .. option .. " ", 1, true), option)
@@ -75,11 +77,19 @@ describe("the command line", function()
     for _, case in ipairs({
       { "json-depth", "0" }, { "json-depth", "10001" }, { "body-limit", "1023" },
       { "body-limit", "65MiB" }, { "workers", "257" }, { "workers", "-1" }, { "drain", "2h" },
-      { "connections", "0" }, { "header-limit", "lots" },
+      { "connections", "0" }, { "header-limit", "lots" }, { "role", "both" },
+      { "kafka-timeout", "999ms" }, { "kafka-window", "15" }, { "kafka-memory", "15MiB" },
+      { "unknown-partner", "31d" },
     }) do
       local said = ends(2, { "run", "--" .. case[1] .. "=" .. case[2] }):text()
       assert.truthy(said:find("--" .. case[1], 1, true), said)
     end
+  end)
+
+  it("tells no password that was given to a command without the option", function()
+    local said = ends(2, { "send", "-Xsasl.password=canary-7f3a", "{}" }):text()
+    assert.truthy(said:find("-Xsasl.password", 1, true), said)
+    assert.falsy(said:find("canary", 1, true), said)
   end)
 
   it("prints the version and the libraries'", function()

@@ -9,7 +9,7 @@ local header_room = {
   status = "base", buf = "base", clock = "base", id = "base", json = "base", log = "base",
   metrics = "base", options = "base", template = "base",
   record = "record", exchange = "record",
-  queue = "queue", dead = "queue", engine = "queue",
+  queue = "queue", dead = "queue", engine = "queue", kafka = "queue",
   script = "script", plan = "script", scripts = "script",
   deliver = "deliver", ingest = "ingest", console = "console", cli = "cli",
 }
@@ -31,6 +31,7 @@ local borders = {
   { "^curl/", { "^src/deliver/curl_", "^src/deliver/transfer",
                 "^src/cli/http_client", "^src/cli/version%.c" } },
   { "^sqlite3%.h$", { "^src/queue/embedded_sql", "^src/cli/version%.c" } },
+  { "^librdkafka/", { "^src/queue/kafka_" } },
   { "^lua[%w]*%.h", { "^src/script/", "^src/cli/version%.c" } },
   { "^llhttp%.h$", { "^src/ingest/", "^src/cli/sink" } },
   { "^openssl/", { "^src/base/digest", "^src/script/" } },

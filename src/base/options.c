@@ -163,7 +163,8 @@ static int take_letter(struct parse *parse, const char *word)
 {
     const struct mp_option *option = find_letter(parse, word[1]);
     if (!option || (option->kind == MP_OPTION_FLAG && word[2] != '\0')) {
-        return unknown(parse, word, mp_str_of(word + 1));
+        /* Without what follows `=`: it may be a password. */
+        return unknown(parse, word, (struct mp_str){word + 1, strcspn(word + 1, "=")});
     }
     return take_value(parse, option, word[2] != '\0' ? word + 2 : NULL);
 }

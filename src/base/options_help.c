@@ -45,10 +45,11 @@ static int write_option(const struct mp_option *option, struct mp_buf *out)
     mp__option_environment(option, environment);
     struct mp_buf text;
     mp_buf_init(&text, SIZE_MAX);
-    int status = option->fallback && option->kind != MP_OPTION_FLAG
-                     ? mp_buf_printf(&text, "%s (default %s; %s)", option->help,
-                                     option->fallback, environment)
-                     : mp_buf_printf(&text, "%s (%s)", option->help, environment);
+    bool has_default =
+        option->fallback && *option->fallback && option->kind != MP_OPTION_FLAG;
+    int status = has_default ? mp_buf_printf(&text, "%s (default %s; %s)", option->help,
+                                             option->fallback, environment)
+                             : mp_buf_printf(&text, "%s (%s)", option->help, environment);
     if (status == MP_OK) {
         status = write_head(option, out);
     }

@@ -14,10 +14,9 @@ static bool is_object(struct mp_str text, struct mp_str *object)
            mp_json_kind(*object) == MP_JSON_OBJECT;
 }
 
-/* The problem's detail, its title, or what was said instead of a problem. */
-static int append_detail(struct mp_buf *out, struct mp_str body)
+int mp__answer_append_detail(const struct mp__answer *answer, struct mp_buf *out)
 {
-    struct mp_str object, text;
+    struct mp_str object, text, body = mp_buf_str(&answer->body);
     struct mp_buf plain;
     mp_buf_init(&plain, MP_CLI_BYTES_MAX);
     bool is_problem = is_object(body, &object) &&
@@ -40,7 +39,7 @@ bool mp__answer_is_good(const struct mp__answer *answer)
     }
     mp_buf_init(&text, 4096);
     const char *detail =
-        append_detail(&text, mp_buf_str(&answer->body)) ? NULL : mp_buf_cstr(&text);
+        mp__answer_append_detail(answer, &text) ? NULL : mp_buf_cstr(&text);
     mp__complain(MP_EXIT_FAILED, "the server answered %ld: %s", answer->status,
                  detail && *detail ? detail : "nothing more");
     mp_buf_fini(&text);

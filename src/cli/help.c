@@ -71,6 +71,18 @@ static const struct command commands[] = {
      "  moonpost dead list --partner acme\n"
      "  moonpost dead replay --partner acme --since 2h\n"
      "  moonpost dead purge --until 2026-01-01T00:00:00Z --dry-run\n"},
+    {"topics", MP_COMMAND_TOPICS, "create | check --kafka HOST:PORT [options]",
+     "make and check Kafka's topics",
+     "`create` makes the topics that are missing and changes none that is there; both "
+     "say what\n"
+     "is wrong with those that are there, and what mends it.\n"
+     "\n"
+     "  moonpost topics create --kafka kafka-1:9092,kafka-2:9092\n"
+     "  moonpost topics check --kafka kafka-1:9092 --kafka-config client.properties\n"},
+    {"health", MP_COMMAND_HEALTH, "[options]", "ask whether a Moonpost is ready",
+     "Exits 0 when it is ready, prints why and exits 1 when it is not, and exits 3 when "
+     "there\n"
+     "is no answer within 3 s. For containers and scripts.\n"},
     {"version", MP_COMMAND_VERSION, "", "print the version, and the libraries'", ""},
     {"help", MP_COMMAND_HELP, "[command]", "print this, or a command's help", ""},
 };
@@ -81,9 +93,10 @@ static const char exit_codes[] =
     "Exit codes:\n"
     "  0  it worked\n"
     "  1  it was done and the answer is no: a script does not load, a request was "
-    "refused\n"
+    "refused,\n"
+    "     a topic is not as it must be\n"
     "  2  the command line is wrong, or what it names cannot be read\n"
-    "  3  the server could not be reached, or the port not listened on\n";
+    "  3  the server or the cluster could not be reached, or the port not listened on\n";
 
 static const struct command *find(const char *name)
 {

@@ -17,6 +17,7 @@ struct request {
     CURL *curl;
     struct curl_slist *fields;
     struct mp_buf url;
+    long whole_ms;
     char token[TOKEN_MAX];
 };
 
@@ -121,7 +122,7 @@ static void set_up(struct request *request, struct mp_str body, struct mp_buf *a
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WHOLE_MS);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, request->whole_ms);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "moonpost/" MP_VERSION);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, request->fields);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
@@ -147,11 +148,11 @@ static int perform(struct request *request, const char *server, struct mp_str bo
     return MP_OK;
 }
 
-int mp__http(const struct mp_settings *settings, const char *path, struct mp_str body,
-             const char *type, const char *const *fields, struct mp__answer *answer,
-             struct mp_error *err)
+static int ask(const struct mp_settings *settings, const char *path, struct mp_str body,
+               const char *type, const char *const *fields, long whole_ms,
+               struct mp__answer *answer, struct mp_error *err)
 {
-    struct request request = {.curl = curl_easy_init()};
+    struct request request = {.curl = curl_easy_init(), .whole_ms = whole_ms};
     if (!request.curl) {
         return mp_error_set(err, MP_ENOMEM, "could not ask the server: out of memory");
     }
@@ -168,4 +169,18 @@ int mp__http(const struct mp_settings *settings, const char *path, struct mp_str
         mp__answer_fini(answer);
     }
     return status;
+}
+
+int mp__http(const struct mp_settings *settings, const char *path, struct mp_str body,
+             const char *type, const char *const *fields, struct mp__answer *answer,
+             struct mp_error *err)
+{
+    return ask(settings, path, body, type, fields, WHOLE_MS, answer, err);
+}
+
+int mp__http_get_within(const struct mp_settings *settings, const char *path,
+                        long whole_ms, struct mp__answer *answer, struct mp_error *err)
+{
+    return ask(settings, path, (struct mp_str){NULL, 0}, NULL, NULL, whole_ms, answer,
+               err);
 }

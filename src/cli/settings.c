@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "moonpost/cli.h"
 
 #define AT(member) offsetof(struct mp_settings, member)
 #define CLIENT     (MP_COMMAND_SEND | MP_COMMAND_PARTNER | MP_COMMAND_DEAD)
+#define KAFKA      (MP_COMMAND_RUN | MP_COMMAND_TOPICS)
 #define LISTS                                                                            \
     (MP_COMMAND_CHECK | MP_COMMAND_TRY | MP_COMMAND_SINK | MP_COMMAND_PARTNER |          \
-     MP_COMMAND_DEAD)
+     MP_COMMAND_DEAD | MP_COMMAND_TOPICS)
 #define SCRIPTS (MP_COMMAND_RUN | MP_COMMAND_CHECK | MP_COMMAND_TRY)
 
 #define SECOND_MS 1000
 #define HOUR_MS   (3600 * (int64_t)SECOND_MS)
+#define DAY_MS    (24 * HOUR_MS)
 #define KIB       1024
 #define MIB       (1024 * (int64_t)KIB)
 
@@ -20,6 +24,11 @@
 #define FLAG(name, help, commands, member)                                               \
     {                                                                                    \
         name, 0, MP_OPTION_FLAG, NULL, NULL, help, commands, AT(member), 0, 0            \
+    }
+#define TEXTS(name, letter, argument, help, commands, member)                            \
+    {                                                                                    \
+        name, letter, MP_OPTION_REPEATED, argument, NULL, help, commands, AT(member), 0, \
+            0                                                                            \
     }
 #define LIMIT(name, kind, argument, fallback, help, commands, member, min, max)          \
     {                                                                                    \
@@ -47,7 +56,7 @@ static const struct mp_option options[] = {
           drain_ms, 0, HOUR_MS),
     LIMIT("idempotency-window", DURATION, "DURATION", "24h",
           "how long an Idempotency-Key is remembered", MP_COMMAND_RUN,
-          idempotency_window_ms, SECOND_MS, 30 * 24 * HOUR_MS),
+          idempotency_window_ms, SECOND_MS, 30 * DAY_MS),
     TEXT("ingest-token-file", "FILE", NULL,
          "bearer tokens for POST /events and /postback, one a line", MP_COMMAND_RUN,
          ingest_token_file),
@@ -80,8 +89,49 @@ static const struct mp_option options[] = {
     LIMIT("connections", NUMBER, "N", "10000", "the most connections at a time",
           MP_COMMAND_RUN, limits.connections, 1, 1000000),
 
-    TEXT("server", "URL", "http://127.0.0.1:4000", "the Moonpost to talk to", CLIENT,
-         server),
+    TEXT("kafka", "HOST:PORT[,HOST:PORT]", NULL,
+         "the Kafka brokers to ask first; `run` then keeps its queue in Kafka, not in "
+         "--data",
+         KAFKA, kafka),
+    TEXT("topic-prefix", "PREFIX", "", "put before each topic's name, as it is", KAFKA,
+         topic_prefix),
+    TEXTS("kafka-setting", 'X', "NAME=VALUE",
+          "a librdkafka setting, as often as needed; wins over --kafka-config", KAFKA,
+          kafka_settings),
+    TEXT("kafka-config", "FILE", NULL,
+         "librdkafka settings, name=value a line: the place for passwords", KAFKA,
+         kafka_config),
+    TEXT("role", "ROLE", "all",
+         "all, ingest (only take events in) or deliver (only deliver); needs --kafka "
+         "unless it is all",
+         MP_COMMAND_RUN, role),
+    TEXT("partners", "NAME[,NAME]", NULL,
+         "accept for these partners too, which have no script here; POST /events never "
+         "reaches them",
+         MP_COMMAND_RUN, partners),
+    LIMIT("kafka-timeout", DURATION, "DURATION", "15s",
+          "how long an accepted event may wait for Kafka's acknowledgement; then 503",
+          MP_COMMAND_RUN, kafka_timeout_ms, SECOND_MS, HOUR_MS),
+    LIMIT("kafka-window", NUMBER, "N", "8192",
+          "the most unfinished records of a partition", MP_COMMAND_RUN, kafka_window, 16,
+          1048576),
+    LIMIT("kafka-memory", SIZE, "SIZE", "256MiB",
+          "the most that records in memory may take", MP_COMMAND_RUN, kafka_memory_bytes,
+          16 * MIB, 1024 * (int64_t)1024 * MIB),
+    LIMIT("unknown-partner", DURATION, "DURATION", "24h",
+          "how long a record waits for its partner's script before it is dead",
+          MP_COMMAND_RUN, unknown_partner_ms, 0, 30 * DAY_MS),
+    LIMIT("partitions", NUMBER, "N", "6", "partitions of a topic that is made",
+          MP_COMMAND_TOPICS, partitions, 1, 10000),
+    LIMIT("replication", NUMBER, "N", "0",
+          "copies of each record; 0 is three, or as many as there are brokers",
+          MP_COMMAND_TOPICS, replication, 0, 100),
+    LIMIT("retention", DURATION, "DURATION", "14d",
+          "how long an undelivered record is kept; 0 is for ever", MP_COMMAND_TOPICS,
+          retention_ms, 0, 3650 * DAY_MS),
+
+    TEXT("server", "URL", "http://127.0.0.1:4000", "the Moonpost to talk to",
+         CLIENT | MP_COMMAND_HEALTH, server),
     TEXT("token-file", "FILE", NULL,
          "a file whose first line is the bearer token to send", CLIENT, token_file),
 
@@ -119,4 +169,16 @@ const struct mp_option *mp_cli_options(size_t *count)
 {
     *count = sizeof options / sizeof options[0];
     return options;
+}
+
+int mp_cli_role_parse(const char *name, enum mp_role *role)
+{
+    static const char *const names[] = {"", "ingest", "deliver", "all"};
+    for (size_t i = MP_ROLE_INGEST; i <= MP_ROLE_ALL; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *role = (enum mp_role)i;
+            return MP_OK;
+        }
+    }
+    return MP_EINVAL;
 }

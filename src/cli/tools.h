@@ -68,7 +68,14 @@ MP_MUST_CHECK int mp__http(const struct mp_settings *settings, const char *path,
                            struct mp_str body, const char *type,
                            const char *const *fields, struct mp__answer *answer,
                            struct mp_error *err);
+/* A GET that is given up after so long. */
+MP_MUST_CHECK int mp__http_get_within(const struct mp_settings *settings,
+                                      const char *path, long whole_ms,
+                                      struct mp__answer *answer, struct mp_error *err);
 void mp__answer_fini(struct mp__answer *answer);
+/* Appends the problem's detail, its title, or what was said instead of a problem. */
+MP_MUST_CHECK int mp__answer_append_detail(const struct mp__answer *answer,
+                                           struct mp_buf *out);
 /* True for 2xx. Else tells the problem's detail on stderr. */
 bool mp__answer_is_good(const struct mp__answer *answer);
 /* mp__http with JSON, whose errors and refusals are told here: the exit code, MP_EXIT_OK
