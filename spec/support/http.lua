@@ -173,7 +173,16 @@ local function run_connection(self)
     if self.on_answer then
       self.on_answer(response, number)
     end
-    send_next()
+    if not self.every_ms then
+      return send_next()
+    end
+    local timer = uv.new_timer()
+    timer:start(self.every_ms, 0, function()
+      timer:close()
+      if not connection.is_closed then -- else its end has begun another
+        send_next()
+      end
+    end)
   end
   connection.on_end = function(err)
     self.broken = self.broken + 1
@@ -191,7 +200,8 @@ local function run_connection(self)
 end
 
 --- A load: { url, connections = 8, total = N or nil, body = text or function(n), headers,
--- on_answer = function(response, n), reconnect = true or false }. It runs while the loop turns;
+-- on_answer = function(response, n), reconnect = true or false, every_ms = the rest of a connection
+-- between an answer and its next request }. It runs while the loop turns;
 -- `:wait()` until all are answered, `:stop()` ends it after what is on its way. `.statuses` counts
 -- answers by status, `.broken` the connections that ended without one.
 function http.load(options)

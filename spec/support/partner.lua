@@ -52,6 +52,7 @@ end
 local function answer_now(self, connection, request, answer)
   self.answered = self.answered + 1
   request.answered_at = uv.hrtime()
+  request.status = not answer.raw and not answer.reset and (answer.status or 200) or nil
   if answer.reset then
     connection.tcp:close_reset()
     return
@@ -119,7 +120,8 @@ end
 --- Starts one. `options.handler(request)` returns a status or { status, headers, body } and any of
 -- delay_ms, hang (answered by `:release()`), drip_ms (a byte each), reset, close, raw (bytes).
 -- `.requests` holds all that arrived: method, target, path, query, headers (lower-case names),
--- fields (as sent, in order), body, at (ns). `options.host` is where it listens (127.0.0.1).
+-- fields (as sent, in order), body, at (ns), status (what it was answered). `options.host` is where
+-- it listens (127.0.0.1).
 function partner.new(options)
   options = options or {}
   local self = setmetatable({

@@ -1,5 +1,5 @@
 --- A queue in a process of its own (spec/support/queue_probe.c), told what to do and listened to.
--- The specs of the interface run once for each engine in `harness.engines`.
+-- The specs of the interface run once for each engine (spec/support/queue_engines.lua).
 local uv = require("luv")
 local eventually = require("spec.support.eventually")
 local process = require("spec.support.process")
@@ -27,16 +27,24 @@ function harness.home()
   return home
 end
 
---- Opens the queue that lives in `home` and waits until it is open.
-function harness.open(home, window_ms)
-  local self = setmetatable({ home = home }, methods)
-  self.child = process.spawn(probe, {
-    args = { home, window_ms and tostring(window_ms) or nil }, input = "", keep_input_open = true,
-  })
+--- Starts the probe with these words and waits until the queue is open.
+function harness.start(engine, home, args)
+  local self = setmetatable({ engine = engine, home = home }, methods)
+  self.child = process.spawn(probe, { args = args, input = "", keep_input_open = true })
   opened[#opened + 1] = self.child
   self:wait("open")
   return self
 end
+
+harness.embedded = {
+  name = "embedded", home = harness.home, remembers_keys = true, random_seeds = 4,
+  open = function(home, window_ms)
+    return harness.start(harness.embedded, home, { home, window_ms and tostring(window_ms) or nil })
+  end,
+}
+
+--- Opens the embedded queue that lives in `home`.
+harness.open = harness.embedded.open
 
 --- Opens it where it must refuse to: the status' name and the sentence.
 function harness.refused(home)
@@ -50,34 +58,40 @@ function methods:tell(...)
   self.child.input:write(table.concat({ ... }, "\t") .. "\n")
 end
 
+-- Looks for the first line behind `from` that was not waited for and begins with these words; nil
+-- and how far it looked.
+local function find(self, want, from)
+  local lines = self.child.out
+  self.used = self.used or {}
+  local seen = #lines
+  for i = from + 1, seen do
+    if not self.used[i] then
+      local words = words_of(lines[i])
+      local same = true
+      for at, word in ipairs(want) do
+        same = same and words[at] == word
+      end
+      if same then
+        self.used[i] = true
+        return words
+      end
+    end
+  end
+  if self.child:has_ended() then
+    error("the probe ended without " .. table.concat(want, " ") .. ":\n"
+      .. self.child:text("out") .. self.child:text(), 0)
+  end
+  return nil, seen
+end
+
 --- The first line that was not waited for yet and begins with these words. Lines of other kinds
 -- stay for those who wait for them.
 function methods:wait(...)
-  local want = { ... }
-  local lines = self.child.out
-  self.used = self.used or {}
-  local seen = 0
+  local want, seen = { ... }, 0
   return eventually(function()
-    local from = seen + 1
-    seen = #lines
-    for i = from, seen do
-      if not self.used[i] then
-        local words = words_of(lines[i])
-        local same = true
-        for at, word in ipairs(want) do
-          same = same and words[at] == word
-        end
-        if same then
-          self.used[i] = true
-          return words
-        end
-      end
-    end
-    if self.child:has_ended() then
-      error("the probe ended without " .. table.concat(want, " ") .. ":\n"
-        .. self.child:text("out") .. self.child:text(), 0)
-    end
-    return nil, lines[#lines]
+    local words, upto = find(self, want, seen)
+    seen = upto or seen
+    return words, self.child.out[seen]
   end, nil, "a line of " .. table.concat(want, " "))
 end
 
@@ -108,14 +122,17 @@ function methods:many(lane, prefix, count, bytes)
   return self:wait("done", tostring(tags))[3]
 end
 
---- The next time that `id` is given out.
-function methods:taken(id)
-  local words = self:wait("take", id)
+local function taking_of(words)
   return {
     id = words[2], partner = words[3], lane = words[4], attempts = tonumber(words[5]),
     replays = tonumber(words[6]), status = tonumber(words[7]), late_ms = tonumber(words[8]),
     event = words[9],
   }
+end
+
+--- The next time that `id` is given out.
+function methods:taken(id)
+  return taking_of(self:wait("take", id))
 end
 
 function methods:stat(partner)
@@ -148,6 +165,102 @@ function methods:wait_stat(name, value, partner)
     last = self:stat(partner)
     return last[name] == value, last[name]
   end, nil, name .. " of " .. value)
+end
+
+--- How many may be tried now or are in hand, and how many more are put off. An engine that only
+-- knows what it has read counts between the first and both together, once it has read it.
+function methods:waits(partner, now, later)
+  later = later or 0
+  if self.engine.fence and now == 0 then
+    self.engine.fence(self)
+  end
+  if not self.engine.spills then
+    local waiting = self:stat(partner).waiting
+    assert(waiting == now + later, ("%d wait, not %d"):format(waiting, now + later))
+    return
+  end
+  local last
+  harness.eventually(function()
+    last = self:stat(partner).waiting
+    return last >= now and last <= now + later, last
+  end, nil, ("%d to %d that wait"):format(now, now + later))
+end
+
+--- Nothing was given out that was not waited for, although it had its time.
+function methods:nothing_comes()
+  if self.engine.fence then
+    self.engine.fence(self)
+  end
+  local count = self:count("take")
+  assert(count == 0, count .. " came:\n" .. self.child:text("out"))
+end
+
+--- As eventually. What an engine has spilled may stay away for ten minutes: they are made to pass,
+-- again and again, while nothing comes.
+function methods:in_time(fn, what)
+  local taken, since = -1, uv.hrtime()
+  return harness.eventually(function()
+    local value, detail = fn()
+    if value or not self.engine.spills then
+      return value, detail
+    end
+    local now_taken = self:stat().taken
+    if now_taken ~= taken then
+      taken, since = now_taken, uv.hrtime()
+    elseif uv.hrtime() - since > 400e6 then
+      self:tell("shift", 600001)
+      self:wait("shifted")
+      since = uv.hrtime()
+    end
+    return value, detail
+  end, 60000, what)
+end
+
+--- As wait, for what may hang on spilled ones.
+function methods:hears(...)
+  local want, seen = { ... }, 0
+  return (self:in_time(function()
+    local words, upto = find(self, want, seen)
+    seen = upto or seen
+    return words
+  end, table.concat(want, " ")))
+end
+
+--- The next time that `id` is given out, also when it was spilled.
+function methods:comes(id)
+  return taking_of(self:hears("take", id))
+end
+
+--- Puts off all that is in hand, and says how many that were.
+function methods:retry_all(delay_ms, spread_ms)
+  self:tell("retryall", delay_ms, spread_ms)
+  return tonumber(self:wait("retried")[2])
+end
+
+--- All `count` (since this start) have come, and nothing waits any more.
+function methods:all_done(count)
+  self:in_time(function()
+    local stat = self:stat()
+    return stat.taken >= count and stat.waiting == 0, stat.taken .. " taken, " .. stat.waiting .. " waiting"
+  end, count .. " that are done")
+  local taken = self:stat().taken
+  assert(taken == count, ("%d were taken, not %d"):format(taken, count))
+end
+
+--- So many wait of a partner, all there are; an engine that does not know must give them all.
+function methods:has_all(partner, count)
+  if not self.engine.spills then
+    return self:waits(partner, count)
+  end
+  self:tell("auto", "settle")
+  self:all_done(count)
+end
+
+--- What was resolved so far outlives a kill from here on.
+function methods:resolved_is_stored()
+  if self.engine.stored then
+    self.engine.stored(self)
+  end
 end
 
 local function letter_of(words)
@@ -220,7 +333,7 @@ end
 
 --- The same queue again, after close or die.
 function methods:again(window_ms)
-  return harness.open(self.home, window_ms)
+  return self.engine.open(self.home, window_ms)
 end
 
 --- Ends every queue that still runs.
@@ -241,9 +354,5 @@ function harness.clean()
   end
   homes = {}
 end
-
-harness.engines = {
-  { name = "embedded", home = harness.home, open = harness.open },
-}
 
 return harness

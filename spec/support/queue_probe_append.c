@@ -19,8 +19,9 @@ static void on_done(struct mp_append *append, int status, const char *why)
 {
     struct request *request = append->arg;
     struct mp_str before = mp_buf_str(&append->answer_before);
-    mp__probe_say("done\t%s\t%s\t%s\t%.*s", request->tag, mp_status_name(status),
-                  why ? why : "", (int)before.length, before.data ? before.data : "");
+    mp__probe_say("done\t%s\t%s\t%s\t%.*s\t%zu", request->tag, mp_status_name(status),
+                  why ? why : "", (int)before.length, before.data ? before.data : "",
+                  append->stored ? append->stored_count : 0);
     mp_buf_fini(&append->answer_before);
     mp_record_list_free(&append->records);
     free(request);
@@ -48,11 +49,27 @@ void mp__probe_add(struct mp_append *append, const char *lane, const char *id,
     draft.event = event;
     draft.due_ms = draft.first_ms;
     draft.type = mp_str_of("order.paid");
-    draft.endpoint_url = mp_str_of(space ? "https://x.example/{id}" : "");
+    char url[MP_LANE_BYTES + 8];
+    snprintf(url, sizeof(url), "%s/{id}", space ? space + 1 : "");
+    draft.endpoint_url = mp_str_of(space ? url : "");
+    draft.endpoint_method = mp_str_of(space ? "GET" : "");
     if (mp_record_new(&draft, &record) != MP_OK) {
         abort();
     }
     mp_record_list_push(&append->records, record);
+}
+
+char *mp__probe_event(size_t bytes)
+{
+    char *event = malloc(bytes + 1);
+    memset(event, bytes > 8 ? 'x' : ' ', bytes + 1);
+    if (bytes > 8) {
+        memcpy(event, "{\"x\":\"", 6);
+        event[bytes - 2] = '"';
+    }
+    event[0] = '{';
+    event[bytes - 1] = '}';
+    return event;
 }
 
 static void send_request(struct request *request)
@@ -89,8 +106,7 @@ void mp__probe_many(char **word, int count)
     (void)count;
     struct request *request = request_new(word[1]);
     size_t bytes = strtoull(word[5], NULL, 10);
-    char *event = malloc(bytes + 1);
-    memset(event, 'x', bytes + 1);
+    char *event = mp__probe_event(bytes);
     long records = strtol(word[4], NULL, 10);
     for (long i = 1; i <= records; i++) {
         char id[128];

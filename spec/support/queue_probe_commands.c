@@ -71,6 +71,7 @@ static void do_retry_all(char **word, int count)
     int64_t at = 0;
     struct mp_record_list list = mp__probe.hand;
     mp__probe.hand = (struct mp_record_list){0};
+    mp__probe_say("retried\t%zu", list.count);
     for (struct mp_record *record = list.head; record; record = record->next) {
         record->attempts++;
         record->outcome.kind = MP_OUTCOME_RETRY;

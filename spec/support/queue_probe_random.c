@@ -9,6 +9,7 @@
 static const char *const random_lanes[] = {"l1", "l2", "l3"};
 static bool random_held[3];
 static unsigned random_seed;
+static long random_left; /* to be settled */
 static uv_timer_t random_timer;
 
 static unsigned draw(unsigned below)
@@ -32,6 +33,7 @@ static void resolve_at_random(void)
                                : what < 5 ? MP_OUTCOME_PARK
                                           : MP_OUTCOME_RETRY;
         record->outcome.due_ms = mp_clock_wall_ms() + draw(20) - 5;
+        random_left -= record->outcome.kind == MP_OUTCOME_SETTLE;
         mp__probe_say("%s\t%.*s", names[record->outcome.kind], (int)record->id.length,
                       record->id.data);
         mp_record_list_push(&done, record);
@@ -53,7 +55,7 @@ static void on_random(uv_timer_t *timer)
         }
     }
     resolve_at_random();
-    if (mp_queue_waiting(mp__probe.queue, mp_str_of("")) == 0) {
+    if (random_left == 0) {
         uv_close((uv_handle_t *)timer, NULL);
         mp__probe_say("random\tdone");
     }
@@ -71,11 +73,12 @@ void mp__probe_check_held(const struct mp_record_list *records)
     }
 }
 
-/* random SEED: until nothing waits */
+/* random SEED COUNT: until so many are settled */
 void mp__probe_random(char **word, int count)
 {
     (void)count;
     random_seed = (unsigned)atoi(word[1]);
+    random_left = atol(word[2]);
     uv_timer_init(&mp__probe.loop, &random_timer);
     uv_timer_start(&random_timer, on_random, 1, 1);
 }

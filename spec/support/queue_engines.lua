@@ -1,0 +1,91 @@
+--- The queue's engines, for the specs that every one of them must pass.
+local uv = require("luv")
+local harness = require("spec.support.queue_harness")
+local process = require("spec.support.process")
+
+local engines = {}
+
+-- Of a group whose members are killed often: as short as the specs' brokers allow.
+local session = { "session.timeout.ms=1000", "heartbeat.interval.ms=300" }
+local partitions = 2
+
+local kafka = { name = "Kafka", spills = true, random_seeds = 1 }
+local homes, count = {}, 0
+
+local function topics(what, prefix)
+  local done = process.run((os.getenv("MOONPOST_BUILD") or "build") .. "/moonpost", {
+    args = { "topics", what, "--kafka", kafka.bootstrap, "--topic-prefix", prefix,
+             "--partitions", tostring(partitions), "--replication", "1" },
+    deadline_ms = 40000,
+  })
+  assert(done.code == 0, "could not make the topics of a spec:\n" .. done:text("out") .. done:text())
+end
+
+--- Topics of a name of their own.
+function kafka.home()
+  count = count + 1
+  local prefix = ("queue-%d-%d-%d."):format(uv.os_getpid(), uv.hrtime() / 1e6 % 1e6, count)
+  homes[#homes + 1] = prefix
+  topics("create", prefix)
+  return prefix
+end
+
+function kafka.open(home)
+  return harness.start(kafka, home, { "--kafka", kafka.bootstrap, home, unpack(session) })
+end
+
+--- Records behind all others of every partition: once they have come, the others had their time.
+function kafka.fence(queue)
+  count = count + 1
+  local ids = {}
+  for i = 1, 8 * partitions do
+    ids[i] = ("fence%d-%d"):format(count, i)
+  end
+  assert(queue:append("fence", table.concat(ids, ",")) == "OK")
+  for _, id in ipairs(ids) do
+    queue:taken(id)
+    queue:tell("settle", id)
+  end
+end
+
+--- Waits until the group has committed all there is.
+function kafka.stored(queue)
+  harness.eventually(function()
+    queue:tell("lag")
+    local lag = queue:wait("lag")[2]
+    return lag == "0", lag
+  end, nil, "a commit of everything")
+end
+
+--- Runs `specs(engine)` for each engine; without a broker Kafka's are skipped, and say so.
+function engines.each(specs)
+  local words = getfenv(specs) -- busted's are known to the spec's file alone
+  for _, engine in ipairs({ harness.embedded, kafka }) do
+    words.describe("the " .. engine.name .. " queue", function()
+      if engine == kafka and not engines.find_broker() then
+        words.pending("needs a broker: " .. engines.why_not)
+        return
+      end
+      specs(engine)
+    end)
+  end
+end
+
+function engines.find_broker()
+  local ok, brokers = pcall(require, "spec.support.kafka")
+  if not ok then
+    engines.why_not = "there is none yet"
+    return false
+  end
+  local broker, why = brokers.shared()
+  kafka.bootstrap = broker and broker.bootstrap
+  engines.why_not = why
+  return broker ~= nil
+end
+
+function engines.clean()
+  harness.clean()
+  homes = {}
+end
+
+return engines
