@@ -67,7 +67,7 @@ static int dispatch(enum mp_command command, const struct mp_settings *settings,
     case MP_COMMAND_DEAD:
         return mp_cli_dead(settings, words, count);
     case MP_COMMAND_TOPICS:
-        break;
+        return mp_cli_topics(settings, words, count);
     case MP_COMMAND_HEALTH:
         return mp_cli_health(settings);
     case MP_COMMAND_VERSION:

@@ -97,7 +97,8 @@ describe("the command line", function()
       local out = ends(0, { word }).out
       assert.equal("moonpost 0.1.0", out[1])
       local text = table.concat(out, "\n")
-      for _, name in ipairs({ "libuv 1.", "libcurl ", "LuaJIT 2.", "SQLite 3." }) do
+      for _, name in ipairs({ "libuv 1.", "libcurl ", "LuaJIT 2.", "SQLite 3.",
+                           "librdkafka " }) do
         assert.truthy(text:find(name, 1, true), name)
       end
     end
@@ -117,7 +118,8 @@ describe("the command line", function()
   end)
 
   it("refuses a wrong number of words", function()
-    for _, args in ipairs({ { "try", "acme" }, { "send" }, { "partner" }, { "partner", "pause" },
+    for _, args in ipairs({ { "try", "acme" }, { "send" }, { "topics" },
+                            { "topics", "delete" }, { "topics", "create" }, { "partner" }, { "partner", "pause" },
                             { "partner", "stop", "acme" }, { "dead" }, { "dead", "show" },
                             { "dead", "replay" }, { "dead", "purge", "--json" },
                             { "dead", "replay", "x", "--partner", "acme" },
