@@ -29,12 +29,6 @@ static int run(const struct mp_settings *settings)
                 settings->log_level);
         return MP_EXIT_USAGE;
     }
-    enum mp_role role;
-    if (mp_cli_role_parse(settings->role, &role) != MP_OK) {
-        fprintf(stderr, "moonpost: --role takes all, ingest or deliver, not \"%s\"\n",
-                settings->role);
-        return MP_EXIT_USAGE;
-    }
     mp_log_set_level(level);
     raise_descriptor_limit();
     struct mp_error err = {0};

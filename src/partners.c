@@ -26,7 +26,7 @@ static void partner_free(struct partner *partner)
 }
 
 int mp__partners_new(struct mp_directory *directory, struct mp_metrics *metrics,
-                     struct mp__partners **out)
+                     bool is_shared, struct mp__partners **out)
 {
     struct mp__partners *partners = calloc(1, sizeof *partners);
     if (partners == NULL) {
@@ -34,6 +34,7 @@ int mp__partners_new(struct mp_directory *directory, struct mp_metrics *metrics,
     }
     partners->directory = directory;
     partners->metrics = metrics;
+    partners->is_shared = is_shared;
     *out = partners;
     return MP_OK;
 }
@@ -83,13 +84,6 @@ struct partner *mp__partners_find(const struct mp__partners *partners, struct mp
     return NULL;
 }
 
-/* The partner of a name that may be a lane: what stands before the space. */
-static struct mp_str partner_of_lane(struct mp_str name)
-{
-    const char *space = memchr(name.data, ' ', name.length);
-    return space == NULL ? name : (struct mp_str){name.data, (size_t)(space - name.data)};
-}
-
 static void count_in_metrics(struct mp__partners *partners, struct partner *partner)
 {
     struct mp_label label = {"partner", mp_str_of(partner->name)};
@@ -102,7 +96,8 @@ static void count_in_metrics(struct mp__partners *partners, struct partner *part
         &label, 1);
 }
 
-static struct partner *find_or_add(struct mp__partners *partners, struct mp_str name)
+struct partner *mp__partners_find_or_add(struct mp__partners *partners,
+                                         struct mp_str name)
 {
     size_t place = mp__partners_place(partners, name);
     if (place < partners->count && mp_str_is(name, partners->items[place]->name)) {
@@ -153,16 +148,6 @@ void mp__partners_apply(struct mp__partners *partners, struct partner *partner)
     }
 }
 
-static void apply_lane(struct mp__partners *partners, const struct mp_pause *pause)
-{
-    if (partners->deliver != NULL) {
-        mp_deliver_pause(partners->deliver, mp_str_of(pause->name));
-    }
-    if (partners->queue != NULL) {
-        mp_queue_hold(partners->queue, mp_str_of(pause->name), INT64_MAX);
-    }
-}
-
 void mp__partners_attach(struct mp__partners *partners, struct mp_queue *queue,
                          struct mp_deliver *deliver)
 {
@@ -171,54 +156,13 @@ void mp__partners_attach(struct mp__partners *partners, struct mp_queue *queue,
     for (size_t i = 0; deliver != NULL && i < partners->count; i++) {
         mp__partners_apply(partners, partners->items[i]);
         for (struct lane_pause *l = partners->items[i]->lanes; l != NULL; l = l->next) {
-            apply_lane(partners, &l->pause);
+            mp__partners_apply_lane(partners, &l->pause);
         }
     }
 }
 
-static void forget_stored(struct mp__partners *partners, const char *name)
-{
-    if (partners->queue != NULL &&
-        mp_queue_clear_pause(partners->queue, mp_str_of(name)) != MP_OK) {
-        mp_log_warn("app",
-                    "could not forget the pause of %s: it will be back after a restart",
-                    name);
-    }
-}
-
-static bool ends_with_generation(enum mp_pause_kind kind)
-{
-    return kind == MP_PAUSE_AUTH || kind == MP_PAUSE_SCRIPT;
-}
-
-void mp__partners_end_pauses(struct mp__partners *partners, struct partner *partner,
-                             bool only_by_generation)
-{
-    if (partner->is_paused &&
-        (!only_by_generation || ends_with_generation(partner->pause.kind))) {
-        partner->is_paused = false;
-        forget_stored(partners, partner->name);
-        mp_log_info("app", "%s is resumed", partner->name);
-    }
-    for (struct lane_pause **at = &partner->lanes; *at != NULL;) {
-        struct lane_pause *lane = *at;
-        if (only_by_generation && !ends_with_generation(lane->pause.kind)) {
-            at = &lane->next;
-            continue;
-        }
-        *at = lane->next;
-        forget_stored(partners, lane->pause.name);
-        if (partners->deliver != NULL) {
-            mp_deliver_resume(partners->deliver, mp_str_of(lane->pause.name));
-        }
-        if (partners->queue != NULL) {
-            mp_queue_release(partners->queue, mp_str_of(lane->pause.name));
-        }
-        free(lane);
-    }
-}
-
-static void set_gone(struct mp__partners *partners, struct partner *partner, bool is_gone)
+void mp__partners_set_gone(struct mp__partners *partners, struct partner *partner,
+                           bool is_gone)
 {
     if (partner->is_gone == is_gone) {
         return;
@@ -248,6 +192,70 @@ static void take_script(struct mp__partners *partners, struct partner *partner,
     }
 }
 
+/* The next of the comma-separated names; false at the end. */
+static bool next_name(struct mp_str *names, struct mp_str *name)
+{
+    while (names->length > 0 && (names->data[0] == ',' || names->data[0] == ' ')) {
+        *names = (struct mp_str){names->data + 1, names->length - 1};
+    }
+    size_t length = 0;
+    while (length < names->length && names->data[length] != ',' &&
+           names->data[length] != ' ') {
+        length++;
+    }
+    *name = (struct mp_str){names->data, length};
+    *names = (struct mp_str){names->data + length, names->length - length};
+    return length > 0;
+}
+
+static bool is_accepted(const struct mp__partners *partners, struct mp_str name)
+{
+    struct mp_str names = partners->accepted, at;
+    while (next_name(&names, &at)) {
+        if (mp_str_equal(at, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int mp__partners_accept(struct mp__partners *partners, struct mp_str names,
+                        struct mp_error *err)
+{
+    struct mp_str name;
+    partners->accepted = names;
+    while (next_name(&names, &name)) {
+        if (!mp_partner_name_is_valid(name)) {
+            return mp_error_set(err, MP_EINVAL,
+                                "--partners: \"%.*s\" is no partner's name",
+                                (int)name.length, name.data);
+        }
+        int status = mp_directory_set(partners->directory, name, NULL, 0);
+        if (status != MP_OK) {
+            return mp_error_set(err, status, "could not list the partners: %s",
+                                mp_status_text(status));
+        }
+    }
+    return MP_OK;
+}
+
+bool mp__partners_knows(const struct mp__partners *partners, struct mp_str name)
+{
+    const struct partner *partner = mp__partners_find(partners, name);
+    return partner != NULL && !partner->is_gone;
+}
+
+/* Events are taken for it no longer, unless its script is said to be elsewhere. */
+static void unlist(struct mp__partners *partners, struct mp_str name)
+{
+    if (!is_accepted(partners, name)) {
+        mp_directory_remove(partners->directory, name);
+    } else if (mp_directory_set(partners->directory, name, NULL, 0) != MP_OK) {
+        mp_log_error("app", "could not list %.*s: out of memory", (int)name.length,
+                     name.data);
+    }
+}
+
 static void list_in_directory(struct mp__partners *partners, struct partner *partner)
 {
     const struct mp_script *script = partner->script;
@@ -263,7 +271,7 @@ static void list_in_directory(struct mp__partners *partners, struct partner *par
 void mp__partners_change(struct mp__partners *partners,
                          const struct mp_scripts_change *change)
 {
-    struct partner *partner = find_or_add(partners, mp_str_of(change->name));
+    struct partner *partner = mp__partners_find_or_add(partners, mp_str_of(change->name));
     if (partner == NULL) {
         mp_log_error("app", "could not take %s: out of memory", change->name);
         if (change->script != NULL) {
@@ -278,7 +286,7 @@ void mp__partners_change(struct mp__partners *partners,
         mp_log_warn("app", "%s%s", change->error,
                     change->script == NULL ? "" : " (the older generation serves on)");
     }
-    set_gone(partners, partner, change->is_gone);
+    mp__partners_set_gone(partners, partner, change->is_gone);
     if (change->is_gone) {
         mp_log_warn("app", "%s is paused: its script is gone", partner->name);
     }
@@ -292,76 +300,18 @@ void mp__partners_change(struct mp__partners *partners,
     mp__partners_apply(partners, partner);
 }
 
-static void store(struct mp__partners *partners, const struct mp_pause *pause)
-{
-    if (partners->queue != NULL && mp_queue_set_pause(partners->queue, pause) != MP_OK) {
-        mp_log_warn("app", "could not store the pause of %s: it will end with a restart",
-                    pause->name);
-    }
-}
-
-static struct lane_pause *find_lane(struct partner *partner, const char *name)
-{
-    struct lane_pause *lane = partner->lanes;
-    while (lane != NULL && strcmp(lane->pause.name, name) != 0) {
-        lane = lane->next;
-    }
-    return lane;
-}
-
-static void pause_lane(struct mp__partners *partners, struct partner *partner,
-                       const struct mp_pause *pause)
-{
-    struct lane_pause *lane = find_lane(partner, pause->name);
-    if (lane == NULL) {
-        lane = calloc(1, sizeof *lane);
-        if (lane == NULL) {
-            return;
-        }
-        lane->next = partner->lanes;
-        partner->lanes = lane;
-    }
-    lane->pause = *pause;
-    apply_lane(partners, pause);
-}
-
-void mp__partners_pause(struct mp__partners *partners, const struct mp_pause *pause,
-                        bool stored)
-{
-    struct mp_str name = mp_str_of(pause->name);
-    struct mp_str owner = partner_of_lane(name);
-    struct partner *partner = find_or_add(partners, owner);
-    if (partner == NULL) {
-        return;
-    }
-    if (!stored) {
-        mp_log_warn("app", "%s is paused: %s", pause->name, pause->reason);
-        store(partners, pause);
-    } else if (partner->script == NULL && partner->error == NULL && !partner->is_gone) {
-        /* Known by its stored pause alone. */
-        set_gone(partners, partner, true);
-    }
-    if (owner.length != name.length) {
-        pause_lane(partners, partner, pause);
-        return;
-    }
-    partner->is_paused = true;
-    partner->pause = *pause;
-    mp__partners_apply(partners, partner);
-}
-
 void mp__partners_orphan(struct mp__partners *partners, struct mp_str name)
 {
     if (mp__partners_find(partners, name) != NULL) {
         return;
     }
-    struct partner *partner = find_or_add(partners, name);
+    struct partner *partner = mp__partners_find_or_add(partners, name);
     if (partner == NULL) {
         return;
     }
     mp_log_warn("app", "%s has deliveries waiting and no script: it is paused",
                 partner->name);
-    set_gone(partners, partner, true);
+    mp__partners_set_gone(partners, partner, true);
     list_in_directory(partners, partner);
     mp__partners_apply(partners, partner);
 }
@@ -379,13 +329,19 @@ void mp__partners_tick(struct mp__partners *partners)
             mp_queue_waiting(partners->queue, name) > 0) {
             continue;
         }
+        /* What another process paused stays paused, script or not. */
+        if (partners->is_shared && (partner->is_paused || partner->lanes != NULL)) {
+            continue;
+        }
         mp_log_info("app", "%s is forgotten: its script is gone and nothing waits",
                     partner->name);
         mp__partners_end_pauses(partners, partner, false);
-        set_gone(partners, partner, false);
-        mp_directory_remove(partners->directory, name);
-        mp_deliver_set_script(partners->deliver, name, NULL);
-        mp_deliver_resume(partners->deliver, name);
+        mp__partners_set_gone(partners, partner, false);
+        unlist(partners, name);
+        if (partners->deliver != NULL) {
+            mp_deliver_set_script(partners->deliver, name, NULL);
+            mp_deliver_resume(partners->deliver, name);
+        }
         mp_queue_release(partners->queue, name);
         mp_series_set(partner->state, 0);
         partner_free(partner);

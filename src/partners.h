@@ -13,11 +13,19 @@
 struct mp__partners;
 
 MP_MUST_CHECK int mp__partners_new(struct mp_directory *directory,
-                                   struct mp_metrics *metrics, struct mp__partners **out);
+                                   struct mp_metrics *metrics, bool is_shared,
+                                   struct mp__partners **out);
 void mp__partners_free(struct mp__partners *partners);
 /* The rooms that are told, once they are there; queue NULL: it is going away. */
 void mp__partners_attach(struct mp__partners *partners, struct mp_queue *queue,
                          struct mp_deliver *deliver);
+
+/* Events are taken for these too, "acme,globex": their scripts are other processes'. They
+ * subscribe to nothing. MP_EINVAL names the one that is no partner's name. */
+MP_MUST_CHECK int mp__partners_accept(struct mp__partners *partners, struct mp_str names,
+                                      struct mp_error *err);
+/* Whether there is a file for it, sound or not. */
+bool mp__partners_knows(const struct mp__partners *partners, struct mp_str name);
 
 /* Takes the change's reference to the script. */
 void mp__partners_change(struct mp__partners *partners,
@@ -25,6 +33,8 @@ void mp__partners_change(struct mp__partners *partners,
 /* A pause that the delivery room asks for, or (with `stored`) that the queue kept. */
 void mp__partners_pause(struct mp__partners *partners, const struct mp_pause *pause,
                         bool stored);
+/* The queue forgot a partner's, or a lane's, pause: another process ended it. */
+void mp__partners_stored_resume(struct mp__partners *partners, struct mp_str name);
 /* A record came back for a partner that nobody knows: its file went while Moonpost was
  * down. */
 void mp__partners_orphan(struct mp__partners *partners, struct mp_str name);

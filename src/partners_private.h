@@ -3,8 +3,8 @@
 
 #include "partners.h"
 
-/* Shared by partners.c, which changes a partner's state, and partners_view.c, which tells
- * it. */
+/* Shared by partners.c, which changes a partner's state, partners_pause.c, which begins
+ * and ends its pauses, and partners_view.c, which tells it. */
 
 /* A pause of one authority of postback's. */
 struct lane_pause {
@@ -29,6 +29,8 @@ struct mp__partners {
     struct partner **items; /* by name */
     size_t count, capacity;
     size_t gone;
+    bool is_shared;         /* the queue's pauses are other processes' as well */
+    struct mp_str accepted; /* as mp__partners_accept was given them */
     struct mp_directory *directory;
     struct mp_metrics *metrics;
     struct mp_queue *queue;
@@ -46,3 +48,10 @@ void mp__partners_apply(struct mp__partners *partners, struct partner *partner);
  */
 void mp__partners_end_pauses(struct mp__partners *partners, struct partner *partner,
                              bool only_by_generation);
+/* NULL: out of memory. */
+struct partner *mp__partners_find_or_add(struct mp__partners *partners,
+                                         struct mp_str name);
+void mp__partners_set_gone(struct mp__partners *partners, struct partner *partner,
+                           bool is_gone);
+/* Tells the rooms that one authority is paused. */
+void mp__partners_apply_lane(struct mp__partners *partners, const struct mp_pause *pause);

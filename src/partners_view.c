@@ -39,7 +39,8 @@ static void view_of(struct mp__partners *partners, struct partner *partner,
         .generation = partner->script == NULL ? NULL : partner->script->generation,
         .error = partner->error,
         .waiting = mp_queue_waiting(partners->queue, name),
-        .in_flight = mp_deliver_in_flight(partners->deliver, name),
+        .in_flight =
+            partners->deliver == NULL ? 0 : mp_deliver_in_flight(partners->deliver, name),
     };
     if (partner->is_paused) {
         view->reason = partner->pause.reason;

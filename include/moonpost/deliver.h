@@ -83,6 +83,8 @@ void mp_deliver_set_script(struct mp_deliver *deliver, struct mp_str partner,
 /* What waits of a partner or lane is parked until resumed; attempts in flight end. */
 void mp_deliver_pause(struct mp_deliver *deliver, struct mp_str name);
 void mp_deliver_resume(struct mp_deliver *deliver, struct mp_str name);
+/* What waits is parked, once; attempts in flight go on. */
+void mp_deliver_recall(struct mp_deliver *deliver);
 /* Attempts under way; an empty name: of all. */
 uint64_t mp_deliver_in_flight(const struct mp_deliver *deliver, struct mp_str partner);
 /* Begins no attempt any more, parks what waits, lets those in flight end until

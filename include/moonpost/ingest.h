@@ -36,6 +36,7 @@ struct mp_ingest_config {
     const char *ingest_token_file; /* NULL: none wanted */
     const char *api_token_file;
     bool no_auth;
+    bool takes_events; /* false: only health, metrics, the API */
     struct mp_queue *queue;
     const struct mp_directory *directory;
     struct mp_metrics *metrics;

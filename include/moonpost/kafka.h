@@ -8,15 +8,15 @@
 #include "moonpost/options.h"
 #include "moonpost/queue.h"
 
-/* Apache Kafka as the queue, through librdkafka: which cluster, which topics, how they are
- * made, and how the engine on them is opened. */
+/* Apache Kafka as the queue, through librdkafka: which cluster, which topics, how they
+ * are made, and how the engine on them is opened. */
 
 /* A cluster and how to speak to it. Texts are the caller's and live as long as what was
  * opened with them. */
 struct mp_kafka_cluster {
-    const char *bootstrap;           /* "host:9092,host:9092" */
-    const char *topic_prefix;        /* before each topic's name, as it is; may be empty */
-    const char *settings_file;       /* librdkafka settings, name=value a line; NULL */
+    const char *bootstrap;     /* "host:9092,host:9092" */
+    const char *topic_prefix;  /* before each topic's name, as it is; may be empty */
+    const char *settings_file; /* librdkafka settings, name=value a line; NULL */
     struct mp_option_texts settings; /* "name=value"; they win over the file's */
 };
 /* Reads the file and tries every setting. MP_EINVAL names the one that is unknown, that
@@ -56,9 +56,9 @@ struct mp_metrics;
 
 struct mp_queue_kafka_config {
     struct mp_kafka_cluster cluster;
-    bool delivers;     /* false: only appends, pauses and dead letters */
-    int64_t append_ms; /* how long an append may wait for its acks */
-    int64_t window;    /* the most unfinished records of a partition; 8,192 */
+    bool delivers;        /* false: only appends, pauses and dead letters */
+    int64_t append_ms;    /* how long an append may wait for its acks */
+    int64_t window;       /* the most unfinished records of a partition; 8,192 */
     int64_t memory_bytes; /* the most that records in memory may take */
     int64_t unknown_ms;   /* how long a record of an unknown partner is kept */
     unsigned json_depth;

@@ -18,8 +18,8 @@
 
 struct mp_queue;
 
-/* A request's worth of records: stored all or none. The caller owns the struct until
- * done. */
+/* A request's worth of records: stored all or none, where the engine can promise that.
+ * The caller owns the struct until done. */
 struct mp_append {
     struct mp_record_list
         records;          /* moved to the queue when mp_queue_append returns MP_OK */
@@ -29,8 +29,12 @@ struct mp_append {
     struct mp_str answer; /* remembered under the key */
     struct mp_buf
         answer_before; /* with MP_EDUPLICATE: what was remembered; caller's to fini */
+    /* An engine that cannot promise all or none says with MP_EIO which of them, by their
+     * place in records, it has stored; NULL: none. The engine's, until done returns. */
+    const bool *stored;
+    size_t stored_count; /* how many are true */
     /* MP_OK: durable. MP_EDUPLICATE, MP_ECONFLICT: nothing stored. MP_EFULL, MP_EIO,
-     * MP_ECLOSED: nothing stored, `why` says it. */
+     * MP_ECLOSED: nothing stored but `stored`, `why` says it. */
     void (*done)(struct mp_append *append, int status, const char *why);
     void *arg;
 };
@@ -57,13 +61,20 @@ struct mp_queue_owner {
     /* Records that may be tried now, of one loop turn; the owner takes the whole list. A
      * lane gets at most 256 (and all lanes 64 MiB) before it resolves some. */
     void (*on_take)(void *arg, struct mp_record_list *records);
-    /* At start: every pause that was stored. */
+    /* At start every pause that was stored, before the first on_take; later, one that
+     * another process stored, or cleared. */
     void (*on_pause)(void *arg, const struct mp_pause *pause);
+    void (*on_resume)(void *arg, struct mp_str name);
+    /* What was taken may soon be another process's: park all that has not begun. */
+    void (*on_recall)(void *arg);
+    /* Whether there is a script for this partner. NULL: there is one for each. */
+    bool (*knows)(void *arg, struct mp_str partner);
     /* The engine can, or can no longer, take and store. `why` is NULL when it can. */
     void (*on_ready)(void *arg, const char *why);
 };
 
-/* MP_EAGAIN: too much is on its way to the disk already (answer 503). MP_EINVAL: a record
+/* MP_EAGAIN: too much is on its way to the disk already (answer 503). MP_EIO: it is away
+ * for now, as on_ready said. MP_ELIMIT: a record that it can never hold. MP_EINVAL: one
  * without an id or a partner, or with too long a lane. Nothing was moved then. */
 MP_MUST_CHECK int mp_queue_append(struct mp_queue *queue, struct mp_append *append);
 
@@ -82,7 +93,7 @@ MP_MUST_CHECK int mp_queue_set_pause(struct mp_queue *queue,
 MP_MUST_CHECK int mp_queue_clear_pause(struct mp_queue *queue, struct mp_str name);
 
 /* Deliveries of a partner not yet settled or dead, in flight included; an empty name: of
- * all. */
+ * all. Of Kafka's, those that this process has read. */
 uint64_t mp_queue_waiting(struct mp_queue *queue, struct mp_str partner);
 
 /* Stores everything that was resolved, then closes. Records still out are taken again at

@@ -376,6 +376,30 @@ describe("what cannot be taken", function()
     end
   end
 
+  it("tells which deliveries of it were accepted all the same", function()
+    start("--fail", "EIO", "--halves", "yes")
+    local answer = ask("/events/acme", "[{},{},{},{}]")
+    assert.same({ 503, "partly-accepted" }, { answer.status, slug(answer) })
+    local accepted = cjson.decode(answer.body).accepted
+    assert.same({ 1, "acme", 3, "acme" }, { accepted[1].index, accepted[1].partner,
+                                            accepted[2].index, accepted[2].partner })
+    assert.equal(36, #accepted[1].id)
+    assert.is_nil(accepted[3])
+
+    accepted = cjson.decode(ask("/events", '{"type":"conversion.x"}').body).accepted
+    assert.same({ 0, "globex" }, { accepted[1].index, accepted[1].partner })
+
+    answer = ask("/postback", '{"endpoint":{"url":"http://h/"},"data":[{},{}]}')
+    accepted = cjson.decode(answer.body).accepted
+    assert.same({ 1, "postback" }, { accepted[1].index, accepted[1].partner })
+  end)
+
+  it("is 413 when the queue can never hold an event", function()
+    start("--refuse", "ELIMIT")
+    local answer = ask("/events/acme", "{}")
+    assert.same({ 413, "event-too-large" }, { answer.status, slug(answer) })
+  end)
+
   it("is a postback without its script", function()
     start("--no-postback", "yes")
     local status, name, problem = refused("/postback", '{"endpoint":{"url":"http://h/"}}')

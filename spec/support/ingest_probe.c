@@ -25,6 +25,7 @@ struct fake_queue {
     struct remembered remembered[64];
     size_t remembered_count;
     int refuses, fails; /* a status, or MP_OK */
+    bool halves;        /* of a request that fails, every second record is stored */
     uint64_t delay_ms;
     bool is_silent;
 };
@@ -95,6 +96,7 @@ static int remember(struct mp_append *append)
 
 static void finish(struct mp_append *append)
 {
+    size_t count = append->records.count;
     int status = fake.fails;
     if (status == MP_OK && append->has_key) {
         status = remember(append);
@@ -106,6 +108,14 @@ static void finish(struct mp_append *append)
         mp_record_free(record);
     }
     fflush(stdout);
+    static bool stored[64];
+    if (status != MP_OK && fake.halves && count > 1 && count <= 64) {
+        for (size_t i = 1; i < count; i += 2) {
+            stored[i] = true;
+        }
+        append->stored = stored;
+        append->stored_count = count / 2;
+    }
     append->done(append, status,
                  status == MP_OK ? NULL : "the fake queue was told to fail");
 }
@@ -263,6 +273,8 @@ static void read_option(struct mp_ingest_config *config, const char *name,
         fake.refuses = status_named(value);
     } else if (strcmp(name, "--fail") == 0) {
         fake.fails = status_named(value);
+    } else if (strcmp(name, "--halves") == 0) {
+        fake.halves = strcmp(value, "yes") == 0;
     } else if (strcmp(name, "--delay") == 0) {
         fake.delay_ms = (uint64_t)atoll(value);
     } else if (strcmp(name, "--silent") == 0) {
@@ -306,6 +318,7 @@ int main(int argc, char **argv)
     fill(directory, has_postback);
     fake.queue.ops = &OPS;
     config.queue = &fake.queue;
+    config.takes_events = true;
     config.directory = directory;
     config.metrics = metrics;
     uv_timer_init(loop, &fake.timer);

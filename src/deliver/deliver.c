@@ -261,6 +261,11 @@ static void order_all(struct mp_deliver *deliver, enum mp__order_kind kind)
     }
 }
 
+void mp_deliver_recall(struct mp_deliver *deliver)
+{
+    order_all(deliver, MP__ORDER_RECALL);
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     order_all(timer->data, MP__ORDER_ABORT);

@@ -21,6 +21,7 @@ enum mp__order_kind {
     MP__ORDER_KICK,   /* shared: its attempts elsewhere have ended */
     MP__ORDER_PAUSE,  /* name */
     MP__ORDER_RESUME, /* name */
+    MP__ORDER_RECALL,
     MP__ORDER_DRAIN,
     MP__ORDER_ABORT,
     MP__ORDER_STOP

@@ -99,10 +99,15 @@ static void park_lane(void *arg, struct mp__map_node *node)
     mp__lane_park_waiting(arg, (struct mp__lane *)(void *)node);
 }
 
+static void recall(struct mp__worker *worker)
+{
+    mp__map_each(&worker->lanes, park_lane, worker);
+}
+
 static void drain(struct mp__worker *worker)
 {
     worker->is_draining = true;
-    mp__map_each(&worker->lanes, park_lane, worker);
+    recall(worker);
 }
 
 static void abort_all(struct mp__worker *worker)
@@ -154,6 +159,9 @@ void mp__worker_obey(struct mp__worker *worker, struct mp__order *order)
         break;
     case MP__ORDER_RESUME:
         each_lane_of(worker, mp_str_of(order->name), mp__lane_resume);
+        break;
+    case MP__ORDER_RECALL:
+        recall(worker);
         break;
     case MP__ORDER_DRAIN:
         drain(worker);

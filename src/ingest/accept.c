@@ -204,8 +204,60 @@ static void answer_duplicate(struct mp_call *call, struct mp_str before)
     mp_call_respond(call, 202, "application/json", NULL, mp_buf_str(&call->answer));
 }
 
+/* What the answer would have told of those that were stored all the same: the client may
+ * send the others again, or all of them under the same ids. */
+static int tell_stored(struct mp_call *call, const struct mp_append *append,
+                       struct mp_buf *out)
+{
+    struct mp_json_iter ids, deliveries;
+    struct mp_str id, delivery, list = {NULL, 0}, all = mp_buf_str(&call->answer);
+    bool has_deliveries = mp_json_member(all, mp_str_of("deliveries"), &delivery);
+    if (!mp_json_member(all, mp_str_of("ids"), &list)) {
+        return MP_EINVAL;
+    }
+    mp_json_iter_init(&ids, list);
+    mp_json_iter_init(&deliveries, has_deliveries ? delivery : list);
+    int status = mp_buf_append_text(out, ",\"accepted\":[");
+    const char *comma = "";
+    for (size_t i = 0; status == MP_OK && mp_json_iter_next(&ids, NULL, &id) &&
+                       mp_json_iter_next(&deliveries, NULL, &delivery);
+         i++) {
+        struct mp_str partner =
+            call->route == MP__ROUTE_PARTNER ? call->partner : mp_str_of("postback");
+        if (!append->stored[i]) {
+            continue;
+        }
+        status =
+            has_deliveries
+                ? mp_buf_printf(out, "%s%.*s", comma, (int)delivery.length, delivery.data)
+                : mp_buf_printf(out, "%s{\"index\":%zu,\"partner\":\"%.*s\",\"id\":%.*s}",
+                                comma, i, (int)partner.length, partner.data,
+                                (int)id.length, id.data);
+        comma = ",";
+    }
+    return status ? status : mp_buf_append_text(out, "]");
+}
+
+static void answer_part(struct mp_call *call, const struct mp_append *append,
+                        const char *why)
+{
+    char detail[400];
+    struct mp_buf members;
+    mp_buf_init(&members, SIZE_MAX);
+    struct mp__problem problem = {503, "partly-accepted", "Retry-After: 1\r\n", NULL};
+    snprintf(detail, sizeof(detail),
+             "%zu of the deliveries were accepted, the others were not: %s",
+             append->stored_count, why);
+    if (tell_stored(call, append, &members) == MP_OK) {
+        problem.members = mp_buf_cstr(&members);
+    }
+    mp__call_problem(call, &problem, mp_str_of(detail));
+    mp_buf_fini(&members);
+}
+
 static void answer_failure(struct mp_call *call, int status, const char *why)
 {
+    const struct mp_ingest_config *config = &call->connection->server->config;
     char detail[400];
     struct mp__problem problem = {503, "queue-unavailable", "Retry-After: 2\r\n", NULL};
     if (status == MP_EAGAIN) {
@@ -214,6 +266,12 @@ static void answer_failure(struct mp_call *call, int status, const char *why)
         problem = (struct mp__problem){503, "disk-full", "Retry-After: 5\r\n", NULL};
     } else if (status == MP_ECLOSED) {
         problem = (struct mp__problem){503, "shutting-down", "Retry-After: 5\r\n", NULL};
+    } else if (status == MP_ELIMIT) {
+        problem = (struct mp__problem){413, "event-too-large", NULL, NULL};
+        why = "an event is larger than the queue's records may be (2 MiB)";
+    }
+    if (!why && config->not_ready) {
+        why = config->not_ready(config->arg);
     }
     snprintf(detail, sizeof(detail), "nothing was accepted: %s",
              why && *why ? why : mp_status_text(status));
@@ -232,6 +290,8 @@ static void on_done(struct mp_append *append, int status, const char *why)
     } else if (status == MP_ECONFLICT) {
         mp_call_problem(call, 422, "idempotency-key-reused",
                         "this Idempotency-Key came before with another body");
+    } else if (append->stored_count > 0) {
+        answer_part(call, append, why);
     } else {
         answer_failure(call, status, why);
     }

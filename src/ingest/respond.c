@@ -257,7 +257,8 @@ void mp__call_problem(struct mp_call *call, const struct mp__problem *problem,
                       struct mp_str detail)
 {
     struct mp_buf body;
-    mp_buf_init(&body, (size_t)64 * 1024);
+    mp_buf_init(&body,
+                (size_t)64 * 1024 + (problem->members ? strlen(problem->members) : 0));
     if (write_problem(&body, problem, detail) != MP_OK) {
         mp_buf_reset(&body); /* the status line still tells */
     }

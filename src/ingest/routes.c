@@ -189,6 +189,11 @@ static bool admit_api(struct mp_call *call)
 
 static bool admit_producer(struct mp_call *call)
 {
+    if (!call->connection->server->config.takes_events) {
+        mp_call_problem(call, 404, "not-found",
+                        "this process takes no events (--role deliver)");
+        return false;
+    }
     return mp__access_ingest(call) && mp__rate_admit(call);
 }
 

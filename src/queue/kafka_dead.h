@@ -23,8 +23,8 @@ MP_MUST_CHECK int mp__kafka_dead_list(struct mp__kafka_dead *dead, struct mp_str
 MP_MUST_CHECK int mp__kafka_dead_show(struct mp__kafka_dead *dead, struct mp_str id,
                                       mp_dead_page_cb done, void *arg);
 /* Replay: produce to postbacks, its report, then the tombstone; at most 256 at a time
- * under way. Malformed ones cannot be replayed: by id they are unknown, of a range they do
- * not match; purge takes them. */
+ * under way. Malformed ones cannot be replayed: by id they are unknown, of a range they
+ * do not match; purge takes them. */
 MP_MUST_CHECK int mp__kafka_dead_change(struct mp__kafka_dead *dead, bool is_purge,
                                         const struct mp_dead_filter *filter, bool dry_run,
                                         mp_dead_count_cb done, void *arg);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <uv.h>
+
+#include "app.h"
+#include "moonpost/console.h"
+#include "moonpost/engine.h"
+#include "moonpost/metrics.h"
+#include "partners.h"
+
+/* Shared by app.c, which runs and drains, and app_open.c, which builds the rooms and
+ * joins them. */
+
+/* One process: the rooms, and what is left of the way down once it has begun. */
+struct app {
+    const struct mp_settings *settings;
+    enum mp_role role;
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int, on_hup;
+    uv_timer_t tick;
+    struct mp_metrics *metrics;
+    struct mp_egress *egress;
+    struct mp_directory *directory;
+    struct mp__partners *partners;
+    struct mp_deliver *deliver; /* NULL: this process only takes events in */
+    struct mp_scripts *scripts;
+    struct mp_queue *queue;
+    struct mp_api *api;
+    struct mp_ingest *ingest;
+    const char *queue_trouble; /* NULL: none */
+    char trouble_text[256];
+    bool is_stopping;
+    int closing; /* rooms that must end before the next step down */
+    int status;  /* of the start */
+    struct mp_error *err;
+};
+
+/* Builds the rooms that come before the scripts are read; the others follow once they
+ * are. */
+MP_MUST_CHECK int mp__app_open(struct app *app);
+/* Begins the way down. */
+void mp__app_stop(struct app *app);
