@@ -117,6 +117,36 @@ describe("the house", function()
     assert.same({}, wrong)
   end)
 
+  -- So that they can be tried with millions of random steps, and by specs that have no broker.
+  it("keeps what needs no broker free of the broker's library", function()
+    local free = { "kafka_tracker", "kafka_lane", "kafka_links", "kafka_topics", "kafka_fields", "kafka_record_" }
+    local includes, wrong, seen = {}, {}, 0
+    each_include(function(path, name)
+      includes[path] = includes[path] or {}
+      table.insert(includes[path], name)
+    end)
+    local function reaches(path, been)
+      been[path] = true
+      for _, name in ipairs(includes[path] or {}) do
+        local header = name:find("^moonpost/") and "include/" .. name or path:match("^(.*/)") .. name
+        if name:find("^librdkafka/") or (not been[header] and reaches(header, been)) then
+          return true
+        end
+      end
+      return false
+    end
+    for path in pairs(includes) do
+      for _, name in ipairs(free) do
+        if path:find("^src/queue/" .. name) then
+          seen = seen + 1
+          wrong[#wrong + 1] = reaches(path, {}) and path or nil
+        end
+      end
+    end
+    assert.same({}, wrong)
+    assert.is_true(seen >= 8)
+  end)
+
   it("never asks the HTTP parser to be lenient", function()
     for _, path in ipairs(sources) do
       assert.is_nil(read(path):find("llhttp_set_lenient", 1, true), path)
