@@ -4,4 +4,6 @@ return {
   "record.h", "exchange.h", "plan.h", "script.h", "dead.h", "queue.h", "engine.h", "scripts.h", "deliver.h",
   "src/deliver/health.h",
   "src/queue/kafka_tracker.h", "src/queue/kafka_topics.h", "src/queue/kafka_fields.h", "kafka.h",
+  "src/queue/kafka_lanes.h",
+  "src/queue/kafka_dead_index.h",
 }

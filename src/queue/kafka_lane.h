@@ -5,27 +5,34 @@
 
 /* A lane as kafka_lanes.c and kafka_lanes_rate.c see it.
  *
- * A lane is full while something waits in it, or all that may be are out. Full for
- * MP__KAFKA_HOLD_MS, it is judged by its rate: what it finished over the last second ÷
- * the time it was full. It keeps as many waiting as it finishes in MP__KAFKA_HOLD_MS;
- * when it had more it is slow, and spills what is over at once, until it is calm again:
- * due one after the other at its rate. Nothing finished in the last second: the average
- * of its last 30 s of being full, but then it keeps MP__KAFKA_LANE_SURE at most; that is
- * 0 too: it hangs, keeps none, and has MP__KAFKA_LANE_SURE out at most. */
+ * A lane works while it has any record, and is full while something waits in it or all
+ * that may be are out. Full for MP__KAFKA_HOLD_MS, it is judged by its rate: what it
+ * finished over the last second ÷ the time it was full. It keeps as many waiting as it
+ * finishes in MP__KAFKA_HOLD_MS, and spills what is over: due one after the other at its
+ * rate. Nothing finished in the last second: its rate over the last 30 s of work, but
+ * then it keeps MP__KAFKA_LANE_SURE at most; that is 0 too: it hangs, keeps none, and has
+ * MP__KAFKA_LANE_SURE out at most.
+ *
+ * One that had too many is slow, and spills at once what comes on top, until it is calm
+ * again. Not so one that finishes MP__KAFKA_AHEAD in MP__KAFKA_HOLD_MS: it is fast enough
+ * for all to be read at its pace. */
 
 #define MP__KAFKA_TENTHS  10
-#define MP__KAFKA_LONG    6    /* slots of the longer average */
+#define MP__KAFKA_LONG    7    /* slots of the longer average: 30 s, and the one begun */
 #define MP__KAFKA_LONG_MS 5000 /* of work, each */
 #define MP__KAFKA_CALM_MS 1000 /* without a spill, before a slow lane is no longer so */
 #define MP__KAFKA_IDLE_MS 10000
 #define MP__KAFKA_TURN    16 /* records given before the next lane has its turn */
 
-/* How fast a lane finishes while it is full: only then does it show what it can. */
+/* How fast a lane finishes. */
 struct mp__kafka_rate {
+    bool works, is_full; /* since counted_ms */
+    int64_t tenth, counted_ms;
+    /* While it is full: only then does it show what it can. */
     uint32_t finished[MP__KAFKA_TENTHS];
     uint8_t full_ms[MP__KAFKA_TENTHS];
     uint32_t finished_sum, full_sum;
-    int64_t tenth, counted_ms;
+    /* While it works: at least so much it can. */
     uint32_t long_finished[MP__KAFKA_LONG], long_ms[MP__KAFKA_LONG];
     uint8_t long_at;
 };
@@ -53,7 +60,6 @@ struct mp__kafka_lane {
     int64_t due_us;        /* monotonic: of the last one spilled at a rate */
     double per_ms;         /* the rate that holds */
     size_t keep;           /* waiting that may stay when it is slow */
-    bool is_full;          /* something waits, or all that may be are out */
     bool is_slow;
     bool hangs; /* slow, and nothing was finished for long */
     struct mp__kafka_rate rate;
@@ -76,8 +82,8 @@ int64_t mp__kafka_lane_held_until(const struct mp__kafka_lanes *lanes,
                                   const struct mp__kafka_lane *lane);
 
 /* In kafka_lanes_rate.c. */
-void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms, bool is_full);
-void mp__kafka_rate_finished(struct mp__kafka_rate *rate);
+void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms);
+void mp__kafka_rate_finished(struct mp__kafka_rate *rate, int64_t now_ms);
 /* A slow lane's waiting ones over its allowance, newest first. */
 void mp__kafka_lane_trim(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane);
 

@@ -110,10 +110,12 @@ static void place(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 void mp__kafka_lane_changed(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 {
     bool is_full = lane->waiting > 0 || lane->out >= own_most(lane);
-    if (is_full != lane->is_full) {
-        mp__kafka_rate_roll(&lane->rate, lanes->now_ms, lane->is_full);
-        lane->is_full = is_full;
-        lane->full_ms = lanes->now_ms;
+    bool works = lane->waiting > 0 || lane->out > 0;
+    if (is_full != lane->rate.is_full || works != lane->rate.works) {
+        mp__kafka_rate_roll(&lane->rate, lanes->now_ms);
+        lane->full_ms = is_full != lane->rate.is_full ? lanes->now_ms : lane->full_ms;
+        lane->rate.is_full = is_full;
+        lane->rate.works = works;
     }
     place(lanes, lane);
 }
@@ -238,11 +240,8 @@ void mp__kafka_lanes_finished(struct mp__kafka_lanes *lanes, struct mp__kafka_it
     if (!lane) {
         return;
     }
-    if (lane->is_full) {
-        mp__kafka_rate_roll(&lane->rate, lanes->now_ms, true);
-        mp__kafka_rate_finished(&lane->rate);
-        lane->finish_ms = lanes->now_ms;
-    }
+    mp__kafka_rate_finished(&lane->rate, lanes->now_ms);
+    lane->finish_ms = lanes->now_ms;
     if (!lane->is_slow) {
         lanes->finished[lanes->tenth % MP__KAFKA_TENTHS]++;
         lanes->finished_sum++;

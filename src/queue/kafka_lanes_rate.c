@@ -6,6 +6,12 @@
 #define TENTH_MS  100
 #define SECOND_MS 1000
 
+/* What happens on the edge of two is of the first, as the time until then is. */
+static int64_t tenth_of(int64_t now_ms)
+{
+    return (now_ms - 1) / TENTH_MS;
+}
+
 void mp__kafka_lanes_at(struct mp__kafka_lanes *lanes, int64_t mono_ms, int64_t wall_ms)
 {
     lanes->now_wall_ms = wall_ms;
@@ -13,7 +19,7 @@ void mp__kafka_lanes_at(struct mp__kafka_lanes *lanes, int64_t mono_ms, int64_t 
         return;
     }
     lanes->now_ms = mono_ms;
-    int64_t tenth = mono_ms / TENTH_MS;
+    int64_t tenth = tenth_of(mono_ms);
     for (int i = 0; i < MP__KAFKA_TENTHS && lanes->tenth < tenth; i++) {
         uint32_t *slot = &lanes->finished[++lanes->tenth % MP__KAFKA_TENTHS];
         lanes->finished_sum -= *slot;
@@ -54,15 +60,17 @@ static void count_long(struct mp__kafka_rate *rate, int64_t ms)
 }
 
 /* Counts the time since the last call, all of which it was full or not. */
-void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms, bool is_full)
+void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms)
 {
     int64_t from_ms = rate->counted_ms;
     if (from_ms >= now_ms) {
         return;
     }
     rate->counted_ms = now_ms;
-    if (is_full) {
+    if (rate->works) {
         count_long(rate, now_ms - from_ms);
+    }
+    if (rate->is_full) {
         from_ms = now_ms - from_ms > SECOND_MS ? now_ms - SECOND_MS : from_ms;
         while (from_ms < now_ms) {
             int64_t tenth = from_ms / TENTH_MS;
@@ -75,13 +83,16 @@ void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms, bool is_fu
             from_ms = end_ms;
         }
     }
-    turn_to(rate, now_ms / TENTH_MS);
+    turn_to(rate, tenth_of(now_ms));
 }
 
-void mp__kafka_rate_finished(struct mp__kafka_rate *rate)
+void mp__kafka_rate_finished(struct mp__kafka_rate *rate, int64_t now_ms)
 {
-    rate->finished[rate->tenth % MP__KAFKA_TENTHS]++;
-    rate->finished_sum++;
+    if (rate->is_full) {
+        mp__kafka_rate_roll(rate, now_ms);
+        rate->finished[rate->tenth % MP__KAFKA_TENTHS]++;
+        rate->finished_sum++;
+    }
     rate->long_finished[rate->long_at]++;
 }
 
@@ -147,32 +158,41 @@ static void measure(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
     mp__kafka_lane_changed(lanes, lane);
 }
 
-static bool is_silent(const struct mp__kafka_lanes *lanes,
-                      const struct mp__kafka_lane *lane)
+static bool is_full_since(const struct mp__kafka_lanes *lanes,
+                          const struct mp__kafka_lane *lane, int64_t since_ms)
 {
-    int64_t since_ms = lane->finish_ms > lane->full_ms ? lane->finish_ms : lane->full_ms;
-    return lane->is_full && lanes->now_ms - since_ms >= MP__KAFKA_HOLD_MS;
+    return lane->rate.is_full && lanes->now_ms - lane->full_ms >= MP__KAFKA_HOLD_MS &&
+           lanes->now_ms - since_ms >= MP__KAFKA_HOLD_MS;
+}
+
+/* What waits in a lane that is no longer slow counts again for reading on. */
+static bool is_calm(const struct mp__kafka_lanes *lanes,
+                    const struct mp__kafka_lane *lane)
+{
+    return lanes->now_ms - lane->spill_ms >= MP__KAFKA_CALM_MS &&
+           (double)lane->waiting <= lane->per_ms * (MP__KAFKA_HOLD_MS / 2);
 }
 
 static void review(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 {
-    mp__kafka_rate_roll(&lane->rate, lanes->now_ms, lane->is_full);
-    bool is_silent_now = is_silent(lanes, lane);
-    bool has_been_full =
-        lane->is_full && lanes->now_ms - lane->full_ms >= MP__KAFKA_HOLD_MS;
-    if (has_been_full || (lane->is_slow && lane->rate.finished_sum > 0 &&
-                          lane->rate.full_sum >= TENTH_MS)) {
+    const struct mp__kafka_rate *rate = &lane->rate;
+    mp__kafka_rate_roll(&lane->rate, lanes->now_ms);
+    bool is_judged = is_full_since(lanes, lane, lane->full_ms);
+    bool is_silent = is_full_since(lanes, lane, lane->finish_ms);
+    if (is_judged ||
+        (lane->is_slow && rate->finished_sum > 0 && rate->full_sum >= TENTH_MS)) {
         measure(lanes, lane);
     }
-    if (!lane->is_slow && has_been_full && lane->waiting > allowance(lanes, lane)) {
+    bool is_fast = !is_silent && rate->finished_sum > 0 &&
+                   rate->full_sum >= MP__KAFKA_HOLD_MS && lane->keep >= MP__KAFKA_AHEAD;
+    bool is_over = is_judged && lane->waiting > allowance(lanes, lane);
+    if (!is_fast && (is_over || is_silent)) {
         mp__kafka_lane_set_slow(lanes, lane, true);
     }
-    if (lane->is_slow) {
+    if (lane->is_slow || is_over) {
         mp__kafka_lane_trim(lanes, lane);
     }
-    if (lane->is_slow && !is_silent_now &&
-        lanes->now_ms - lane->spill_ms >= MP__KAFKA_CALM_MS &&
-        (double)lane->waiting <= lane->per_ms * (MP__KAFKA_HOLD_MS / 2)) {
+    if (lane->is_slow && !is_silent && (is_fast || is_calm(lanes, lane))) {
         mp__kafka_lane_set_slow(lanes, lane, false);
     }
 }
