@@ -135,6 +135,7 @@ static void adopt(struct mp__kafka *engine, struct mp__kafka_partition *partitio
     partition->live = 0;
     partition->poll_at_ms = partition->reread_ms = 0;
     partition->is_assigned = true;
+    mp__kafka_carry(engine, partition);
     element->offset =
         partition->has_mark ? partition->tracker.mark : RD_KAFKA_OFFSET_BEGINNING;
 }
@@ -302,6 +303,7 @@ void mp__kafka_unassign(struct mp__kafka *engine)
         rd_kafka_queue_io_event_enable(partition->queue, -1, NULL, 0);
         rd_kafka_queue_destroy(partition->queue);
         partition->queue = NULL;
+        mp__kafka_carry_end(partition);
         if (partition->stuck) {
             rd_kafka_message_destroy(partition->stuck);
             partition->stuck = NULL;

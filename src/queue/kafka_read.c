@@ -43,8 +43,10 @@ void mp__kafka_item_done(struct mp__kafka *engine, struct mp__kafka_item *item)
 void mp__kafka_item_drop(struct mp__kafka *engine, struct mp__kafka_item *item)
 {
     struct mp__kafka_partition *partition = item->partition;
-    if (mp__kafka_item_may_wait(engine, item) && item->epoch == partition->epoch &&
-        partition->reread_ms == 0) {
+    bool is_missed = mp__kafka_item_may_wait(engine, item) &&
+                     item->epoch == partition->epoch &&
+                     !mp__kafka_carry_met(partition, item->offset);
+    if (is_missed && partition->reread_ms == 0) {
         partition->reread_ms = mp_clock_mono_ms() + REREAD_MS;
     }
     let_go(engine, item);
@@ -74,6 +76,7 @@ static void begin_epoch(struct mp__kafka *engine, struct mp__kafka_partition *pa
                 partition->tracker.next);
     partition->epoch++;
     partition->committed = partition->committing = -1;
+    mp__kafka_carry_end(partition);
     mp__tracker_reset(&partition->tracker, offset);
 }
 
@@ -168,7 +171,8 @@ static bool take(struct mp__kafka *engine, struct mp__kafka_partition *partition
         int status = is_seen ? MP_OK : see(engine, partition, message->offset);
         is_seen = status == MP_OK;
         is_taken = status == MP_EDUPLICATE ||
-                   (is_seen && hand_on(engine, partition, message, now_ms));
+                   (is_seen && (mp__kafka_carry_met(partition, message->offset) ||
+                                hand_on(engine, partition, message, now_ms)));
     }
     if (is_taken) {
         rd_kafka_message_destroy(message);
