@@ -1,4 +1,5 @@
---- Child processes on the spec's libuv loop: their lines, their end, and no child left behind.
+--- Child processes on the spec's libuv loop: their lines, their end, and no child left behind, not
+-- even by an interpreter that was killed.
 local uv = require("luv")
 local eventually = require("spec.support.eventually")
 
@@ -6,6 +7,7 @@ local process = {}
 local methods = {}
 methods.__index = methods
 local running = {}
+local wrapper = uv.fs_stat("/usr/bin/setpriv") and { "/usr/bin/setpriv", "--pdeathsig", "KILL" }
 
 -- A child is the program under test, not the spec's interpreter: with leak detection, which the
 -- interpreter itself could not stand, and without its preloaded sanitizer (spec/support/helper.lua).
@@ -60,16 +62,41 @@ local function collect_lines(pipe, lines, on_closed)
   end)
 end
 
+-- Ends with us: setpriv asks the kernel for that, and becomes the program.
+local function command(path, args)
+  if not wrapper then
+    return path, args
+  end
+  local list = { unpack(wrapper, 2) }
+  list[#list + 1] = path
+  for _, arg in ipairs(args) do
+    list[#list + 1] = arg
+  end
+  return wrapper[1], list
+end
+
+local function collect_output(child, stdout, stderr)
+  local function on_closed()
+    child.open = child.open - 1
+  end
+  child.open = 2
+  collect_lines(stdout, child.out, on_closed)
+  collect_lines(stderr, child.err, on_closed)
+end
+
 --- Starts `path` with `options.args`, `.env` (added; false removes), `.cwd`, `.input` (its stdin;
--- with `.keep_input_open` more can be written to the child's `.input`, which its owner closes).
+-- with `.keep_input_open` more can be written to the child's `.input`, which its owner closes),
+-- `.log` (an open file for what it says, which is not collected then), `.stays` (kill_all spares it).
 -- The child has `.pid`, `.out` and `.err` (lists of lines), `.code` and `.signal` once it has ended.
 function process.spawn(path, options)
   options = options or {}
-  local child = setmetatable({ path = path, out = {}, err = {}, open = 2 }, methods)
-  local stdout, stderr = uv.new_pipe(false), uv.new_pipe(false)
+  local child = setmetatable({ path = path, out = {}, err = {}, open = 0 }, methods)
+  local stdout = options.log or uv.new_pipe(false)
+  local stderr = options.log or uv.new_pipe(false)
   local stdin = options.input and uv.new_pipe(false) or nil
-  local handle, pid = uv.spawn(path, {
-    args = options.args or {},
+  local file, args = command(path, options.args or {})
+  local handle, pid = uv.spawn(file, {
+    args = args,
     env = environment(options.env),
     cwd = options.cwd,
     stdio = { stdin, stdout, stderr },
@@ -79,17 +106,17 @@ function process.spawn(path, options)
     child.handle:close()
   end)
   if not handle then
-    stdout:close()
-    stderr:close()
+    if not options.log then
+      stdout:close()
+      stderr:close()
+    end
     error(("could not start %s: %s"):format(path, tostring(pid)), 2)
   end
-  child.handle, child.pid = handle, pid
+  child.handle, child.pid, child.stays = handle, pid, options.stays
   running[child] = true
-  local function on_closed()
-    child.open = child.open - 1
+  if not options.log then
+    collect_output(child, stdout, stderr)
   end
-  collect_lines(stdout, child.out, on_closed)
-  collect_lines(stderr, child.err, on_closed)
   if stdin and options.keep_input_open then
     stdin:write(options.input)
     child.input = stdin
@@ -147,12 +174,22 @@ function methods:kill(signal)
   end
 end
 
---- Ends whatever still runs.
+local function runs_any()
+  for child in pairs(running) do
+    if not child.stays then
+      return true
+    end
+  end
+end
+
+--- Ends whatever still runs, but what is to stay.
 function process.kill_all()
   for child in pairs(running) do
-    child:kill("sigkill")
+    if not child.stays then
+      child:kill("sigkill")
+    end
   end
-  while next(running) do
+  while runs_any() do
     uv.run("once")
   end
 end
