@@ -195,6 +195,13 @@ function methods:nothing_comes()
   assert(count == 0, count .. " came:\n" .. self.child:text("out"))
 end
 
+--- So many ms pass at once, on its clock.
+function methods:pass(ms)
+  self.passed_ms = (self.passed_ms or 0) + ms
+  self:tell("shift", self.passed_ms)
+  self:wait("shifted")
+end
+
 --- As eventually. What an engine has spilled may stay away for ten minutes: they are made to pass,
 -- again and again, while nothing comes.
 function methods:in_time(fn, what)
@@ -208,8 +215,7 @@ function methods:in_time(fn, what)
     if now_taken ~= taken then
       taken, since = now_taken, uv.hrtime()
     elseif uv.hrtime() - since > 400e6 then
-      self:tell("shift", 600001)
-      self:wait("shifted")
+      self:pass(600001)
       since = uv.hrtime()
     end
     return value, detail

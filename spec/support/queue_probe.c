@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Drives a queue for the specs: a command a line on stdin, what happens a line on stdout,
- * words apart by tabs.  mp_queue_probe FOLDER [WINDOW_MS]  |  mp_queue_probe --bench
- * FOLDER … */
+ * words apart by tabs.
+ *   mp_queue_probe FOLDER [WINDOW_MS]
+ *   mp_queue_probe --kafka BOOTSTRAP PREFIX [name=value …]
+ *   mp_queue_probe --bench FOLDER EVENTS PRODUCERS BYTES settle|keep
+ *   mp_queue_probe --bench-kafka EVENTS PRODUCERS BYTES append|take|both BOOTSTRAP PREFIX
+ *                  [name=value …] */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -69,6 +73,7 @@ static void on_ready(void *arg, const char *why)
 {
     (void)arg;
     mp__probe_say("ready\t%s", why ? why : "yes");
+    mp__probe_kafka_ready(why);
 }
 
 void mp__probe_on_closed(void *arg)
@@ -125,40 +130,66 @@ static void on_input(uv_stream_t *stream, ssize_t length, const uv_buf_t *buf)
     memmove(input, from, input_length);
 }
 
+static const struct mp_queue_owner owner = {
+    .on_take = on_take, .on_pause = on_pause, .on_ready = on_ready};
+
+/* The first word that is not the engine's; NULL: it could not be opened. */
+static char **open_queue(int argc, char **argv, struct mp_error *err)
+{
+    bool benching = strncmp(argv[1], "--bench", 7) == 0;
+    if (strcmp(argv[1], "--kafka") == 0 && argc > 3) {
+        return mp__probe_open_kafka(&owner, true, argv + 2, argc - 2, err) ? NULL : argv;
+    }
+    if (strcmp(argv[1], "--bench-kafka") == 0 && argc > 7) {
+        bool delivers = strcmp(argv[5], "append") != 0;
+        return mp__probe_open_kafka(&owner, delivers, argv + 6, argc - 6, err) ? NULL
+                                                                               : argv + 2;
+    }
+    struct mp_queue_embedded_config config = {
+        .folder = argv[benching ? 2 : 1],
+        .idempotency_window_ms = argc > 2 && !benching ? atoll(argv[2]) : 86400000,
+        .owner = owner,
+    };
+    mp__probe_put_disk_between();
+    if (mp_queue_open_embedded(&mp__probe.loop, &config, &mp__probe.queue, err) !=
+        MP_OK) {
+        return NULL;
+    }
+    mp__probe_say("open");
+    return argv + 3;
+}
+
+static void listen_to_input(void)
+{
+    uv_pipe_t in;
+    uv_pipe_init(&mp__probe.loop, &in, 0);
+    uv_pipe_open(&in, 0);
+    uv_read_start((uv_stream_t *)&in, on_room, on_input);
+    uv_run(&mp__probe.loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&in, NULL);
+    uv_run(&mp__probe.loop, UV_RUN_DEFAULT);
+}
+
 int main(int argc, char **argv)
 {
-    bool benching = argc > 1 && strcmp(argv[1], "--bench") == 0;
-    int at = benching ? 2 : 1;
-    if (argc <= at) {
+    struct mp_error err;
+    if (argc < 2) {
         return 2;
     }
     signal(SIGXFSZ, SIG_IGN); /* a file that may grow no further is an error of write */
-    struct mp_error err;
-    struct mp_queue_embedded_config config = {
-        .folder = argv[at],
-        .idempotency_window_ms =
-            argc > at + 1 && !benching ? atoll(argv[at + 1]) : 86400000,
-        .owner = {.on_take = on_take, .on_pause = on_pause, .on_ready = on_ready},
-    };
     uv_loop_init(&mp__probe.loop);
-    mp__probe_put_disk_between();
-    if (mp_queue_open_embedded(&mp__probe.loop, &config, &mp__probe.queue, &err) !=
-        MP_OK) {
+    char **rest = open_queue(argc, argv, &err);
+    if (!rest) {
         mp__probe_say("failed\t%s\t%s", mp_status_name(err.status), err.text);
         uv_loop_close(&mp__probe.loop);
         return 1;
     }
-    mp__probe_say("open");
-    if (benching) {
-        mp__probe_bench(argv + 3);
+    if (strcmp(argv[1], "--bench") == 0) {
+        mp__probe_bench(rest);
+    } else if (strcmp(argv[1], "--bench-kafka") == 0) {
+        mp__probe_bench_kafka(rest);
     } else {
-        uv_pipe_t in;
-        uv_pipe_init(&mp__probe.loop, &in, 0);
-        uv_pipe_open(&in, 0);
-        uv_read_start((uv_stream_t *)&in, on_room, on_input);
-        uv_run(&mp__probe.loop, UV_RUN_DEFAULT);
-        uv_close((uv_handle_t *)&in, NULL);
-        uv_run(&mp__probe.loop, UV_RUN_DEFAULT);
+        listen_to_input();
     }
     mp_record_list_free(&mp__probe.hand);
     return uv_loop_close(&mp__probe.loop) == 0 ? 0 : 3;

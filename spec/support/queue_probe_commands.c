@@ -190,6 +190,8 @@ static const struct {
     {"retryall", do_retry_all},
     {"auto", do_auto},
     {"random", mp__probe_random},
+    {"begin", mp__probe_begin},
+    {"lag", mp__probe_lag},
     {"quiet", do_quiet},
     {"hold", do_hold},
     {"release", do_release},

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "moonpost/clock.h"
 
@@ -11,6 +12,7 @@
 #define REACH_MS   10000
 #define ASK_MS     1000
 #define NEW_COPIES 3
+#define SEEN_US    20000
 
 static int open_admin(struct mp__kafka_admin *admin, struct mp_error *err)
 {
@@ -195,7 +197,6 @@ static int request_topics(struct mp__kafka_admin *admin, rd_kafka_NewTopic_t **t
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(admin->handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     int left_ms = mp__kafka_admin_left_ms(admin);
-    /* They are there when this is answered, on every broker. */
     rd_kafka_AdminOptions_set_operation_timeout(options, left_ms / 2, why, sizeof(why));
     rd_kafka_AdminOptions_set_request_timeout(options, left_ms, why, sizeof(why));
     rd_kafka_CreateTopics(admin->handle, topics, count, options, admin->answers);
@@ -218,6 +219,28 @@ static int request_topics(struct mp__kafka_admin *admin, rd_kafka_NewTopic_t **t
                 : MP_OK;
 }
 
+static bool are_seen(const struct mp__kafka_admin *admin)
+{
+    for (size_t i = 0; i < MP__KAFKA_TOPICS; i++) {
+        if (admin->is_made[i] && !mp__kafka_admin_find(admin, (enum mp__kafka_topic)i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The controller has them when it answers; the broker that is asked may hear of them a
+ * moment later. */
+static int await_made(struct mp__kafka_admin *admin, struct mp_error *err)
+{
+    int status = read_metadata(admin, err);
+    while (!status && !are_seen(admin) && mp__kafka_admin_left_ms(admin) > 1) {
+        usleep(SEEN_US);
+        status = read_metadata(admin, err);
+    }
+    return status;
+}
+
 static int make_missing(struct mp__kafka_admin *admin, struct mp_error *err)
 {
     rd_kafka_NewTopic_t *topics[MP__KAFKA_TOPICS];
@@ -232,7 +255,7 @@ static int make_missing(struct mp__kafka_admin *admin, struct mp_error *err)
     }
     if (!status && count > 0) {
         status = request_topics(admin, topics, count, err);
-        status = status ? status : read_metadata(admin, err);
+        status = status ? status : await_made(admin, err);
     }
     rd_kafka_NewTopic_destroy_array(topics, count);
     return status;

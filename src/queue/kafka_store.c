@@ -101,6 +101,8 @@ void mp__kafka_store_retry(struct mp__kafka *engine, struct mp__kafka_item *item
         return;
     }
     item->record->due_ms = due_ms;
+    /* Whoever reads it counts its tier from here. */
+    store->send.timestamp_ms = mp_clock_wall_ms();
     store->send.value = item->record->event;
     store->send.prepare = prepare_retry;
     begin(store);
