@@ -80,6 +80,7 @@ local function properties(self, node)
     "transaction.state.log.replication.factor=" .. replicas,
     "transaction.state.log.min.isr=" .. math.min(2, count),
     "log.cleaner.dedupe.buffer.size=8388608", -- the default is a third of the heap
+    "log.cleaner.backoff.ms=200", -- specs wait for it
   }
   for name, value in pairs(self.settings) do
     lines[#lines + 1] = name .. "=" .. tostring(value)
