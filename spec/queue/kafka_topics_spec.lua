@@ -47,12 +47,12 @@ describe("the topics", function()
     for _, prefix in ipairs({ "a/", "a ", "ä", "a\n", "{x}", "a:" }) do
       local none, why = init(prefix)
       assert.is_nil(none)
-      assert.equal("could not use the topic prefix: topics' names have only letters, digits, '.', '_' and '-'", why)
+      assert.equal("could not use --topic-prefix: topics' names have only letters, digits, '.', '_' and '-'", why)
     end
     assert.equal(249, #names(init(("x"):rep(230)))[8])
     local none, why = init(("x"):rep(231))
     assert.is_nil(none)
-    assert.equal("could not use the topic prefix: with it the name of postbacks.retry.30s has more than 249 bytes", why)
+    assert.equal("could not use --topic-prefix: with it the name of postbacks.retry.30s has more than 249 bytes", why)
   end)
 end)
 

@@ -127,8 +127,8 @@ static const struct mp_option options[] = {
           "copies of each record; 0 is three, or as many as there are brokers",
           MP_COMMAND_TOPICS, replication, 0, 100),
     LIMIT("retention", DURATION, "DURATION", "14d",
-          "how long an undelivered record is kept; 0 is for ever", MP_COMMAND_TOPICS,
-          retention_ms, 0, 3650 * DAY_MS),
+          "how long an undelivered record is kept, 1h or more; 0 is for ever",
+          MP_COMMAND_TOPICS, retention_ms, 0, 3650 * DAY_MS),
 
     TEXT("server", "URL", "http://127.0.0.1:4000", "the Moonpost to talk to",
          CLIENT | MP_COMMAND_HEALTH, server),

@@ -4,6 +4,9 @@
 #include "moonpost/kafka.h"
 #include "tools.h"
 
+/* Else a record's wait may outlive it. */
+#define RETENTION_MIN_MS (3600 * INT64_C(1000))
+
 struct findings {
     bool is_json;
     struct mp_buf out;
@@ -96,6 +99,11 @@ int mp_cli_topics(const struct mp_settings *settings, const char **words, size_t
     }
     if (!settings->kafka) {
         return mp__complain(MP_EXIT_USAGE, "topics needs --kafka HOST:PORT");
+    }
+    if (settings->retention_ms > 0 && settings->retention_ms < RETENTION_MIN_MS) {
+        return mp__complain(MP_EXIT_USAGE,
+                            "could not read --retention: it takes 1h or more, or 0 for "
+                            "ever");
     }
     if (mp_kafka_cluster_check(&cluster, &err)) {
         return mp__complain(MP_EXIT_USAGE, "%s", err.text);

@@ -9,7 +9,7 @@
 #include "moonpost/clock.h"
 
 #define WHOLE_MS   30000
-#define REACH_MS   10000
+#define REACH_MS   5000
 #define ASK_MS     1000
 #define NEW_COPIES 3
 #define SEEN_US    20000

@@ -59,7 +59,9 @@ static void check_topic(struct mp__kafka_admin *admin, enum mp__kafka_topic topi
         resource ? rd_kafka_ConfigResource_error(resource) : RD_KAFKA_RESP_ERR__NOENT;
     int copies = check_partitions(admin, topic, made);
     check_copies(admin, topic, copies);
-    if (code) {
+    if (admin->is_made[topic] && code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        /* This broker has not heard of it yet; its settings are ours. */
+    } else if (code) {
         mp__kafka_admin_tell(admin, topic, false, "its settings could not be read: %s",
                              mp__kafka_text(code));
     } else {

@@ -58,7 +58,6 @@ static const struct setting promises[] = {
     {"log.queue", "true", ALL, 0},
     {"acks", "all", PRODUCER, 0},
     {"delivery.report.only.error", "false", PRODUCER, 0},
-    {"enable.gapless.guarantee", "false", PRODUCER, 0},
     {"partitioner", "murmur2_random", PRODUCER, 0},
     {"enable.auto.commit", "false", READERS, 0},
     {"auto.commit.enable", "false", READERS, 0},

@@ -37,7 +37,7 @@ int mp__kafka_topics_init(struct mp__kafka_topics *topics, const char *prefix,
     for (const char *at = prefix; *at; at++) {
         if (!is_name_byte(*at)) {
             return mp_error_set(err, MP_EINVAL,
-                                "could not use the topic prefix: topics' names have only "
+                                "could not use --topic-prefix: topics' names have only "
                                 "letters, digits, '.', '_' and '-'");
         }
     }
@@ -46,7 +46,7 @@ int mp__kafka_topics_init(struct mp__kafka_topics *topics, const char *prefix,
         size_t rest = strlen(TOPICS[i].name);
         if (length + rest > NAME_BYTES_MAX) {
             return mp_error_set(err, MP_EINVAL,
-                                "could not use the topic prefix: with it the name of %s "
+                                "could not use --topic-prefix: with it the name of %s "
                                 "has more than %d bytes",
                                 TOPICS[i].name, NAME_BYTES_MAX);
         }
