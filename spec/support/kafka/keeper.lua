@@ -1,6 +1,6 @@
 --- Keeps the one broker that all spec files of a run share: luajit keeper.lua FOLDER, run by `./dev`. Who
 -- connects to FOLDER/socket is told where it is, and the first to do so has it started. Ends, and the
--- broker with it, on SIGTERM.
+-- broker with it, on SIGTERM and SIGINT.
 local uv = require("luv")
 local nodes = require("spec.support.kafka.nodes")
 
@@ -15,8 +15,9 @@ assert(server:listen(64, function()
   waiting[#waiting + 1] = pipe
 end))
 
-local term = uv.new_signal()
-term:start("sigterm", function() nodes.is_interrupted = true end)
+for _, name in ipairs({ "sigterm", "sigint" }) do
+  uv.new_signal():start(name, function() nodes.is_interrupted = true end)
+end
 
 while not nodes.is_interrupted do
   uv.run("once")
