@@ -195,21 +195,28 @@ describe("dead letters on Kafka", function()
     queue:close()
   end)
 
-  kafka.it("are looked for anew when the topic was made anew", function()
+  kafka.it("are looked for anew when the topic was made anew, be it shorter or longer than before", function()
     local queue, broker, _, dead = open()
     for i = 1, 4 do
       bury(broker, dead, "acme", "old" .. i, { partition = i % 2 })
     end
     assert.equal(4, #queue:list())
-    broker:delete(dead)
-    eventually(function()
-      return (pcall(broker.create, broker, dead, { partitions = 2, config = { ["cleanup.policy"] = "compact" } }))
-    end, 20000, "the topic again")
-    bury(broker, dead, "acme", "new1", { partition = 0 })
-    eventually(function()
-      local ids = ids_of(queue:list())
-      return #ids == 1 and ids[1] == "new1", table.concat(ids, " ")
-    end, 20000, "the new topic's")
+    for _, count in ipairs({ 1, 6 }) do
+      broker:delete(dead)
+      eventually(function()
+        return (pcall(broker.create, broker, dead, { partitions = 2, config = { ["cleanup.policy"] = "compact" } }))
+      end, 20000, "the topic again")
+      local expected = {}
+      for i = 1, count do
+        bury(broker, dead, "acme", "new" .. i, { partition = i % 2, last_ms = 1000 * i })
+        table.insert(expected, 1, "new" .. i)
+      end
+      expected = table.concat(expected, " ")
+      eventually(function()
+        local ids = table.concat(ids_of(queue:list()), " ")
+        return ids == expected, ids
+      end, 20000, expected)
+    end
     queue:close()
   end)
 

@@ -187,6 +187,16 @@ static int read_page(struct mp__dead_reader *reader, struct page_call *call,
                : mp__dead_fetch(reader, places, call->page.count, take_letter, call, err);
 }
 
+static void empty_page(struct page_call *call)
+{
+    for (size_t i = 0; i < call->page.count; i++) {
+        mp_record_free(call->page.items[i].record);
+        call->page.items[i] = (struct mp_dead_letter){0};
+    }
+    call->page.count = 0;
+    call->page.next[0] = '\0';
+}
+
 static int run_page(struct mp__dead_reader *reader, struct mp__dead_ask *ask,
                     struct mp_error *err)
 {
@@ -197,6 +207,10 @@ static int run_page(struct mp__dead_reader *reader, struct mp__dead_ask *ask,
     int status = MP_ENOMEM;
     if (entries && places && call->page.items) {
         status = read_page(reader, call, entries, places, err);
+        if (status == MP_OK && reader->is_stale) { /* of a topic that is no more */
+            empty_page(call);
+            status = read_page(reader, call, entries, places, err);
+        }
     } else {
         mp_error_set(err, MP_ENOMEM, "could not read the dead letters: out of memory");
     }
