@@ -31,6 +31,11 @@ local function on_give(self, item)
   item.record = nil
   self.given[#self.given + 1] = id
   self.out[id] = true
+  for _, name in ipairs({ "", self.lane_of[id] }) do
+    local order = self.orders[name] or { first = 1 }
+    self.orders[name] = order
+    order[#order + 1] = id
+  end
 end
 
 local reasons = { [0] = "paused", "breaker", "slow" }
@@ -80,10 +85,13 @@ function methods.jump(self, ms)
   tell(self)
 end
 
---- The oldest ones that are out come back, finished (or parked, or forgotten).
+--- Those given first come back, finished (or parked, or forgotten), of a lane or of all.
 function methods.back(self, count, how, lane)
-  for id = 1, #self.items do
-    if count > 0 and self.out[id] and (not lane or self.lane_of[id] == lane) then
+  local order = self.orders[lane or ""] or { first = 1 }
+  while count > 0 and order[order.first] do
+    local id = order[order.first]
+    order.first = order.first + 1
+    if self.out[id] then
       count = count - 1
       self.out[id] = nil
       self.items[id].record = how == "parked" and self.records[self.lane_of[id]] or nil
@@ -136,7 +144,7 @@ end
 
 function lanes.open()
   local self = { c = ffi.new("struct mp__kafka_lanes"), now = 1000, bytes = 1000, items = {}, lane_of = {},
-    records = {}, names = {}, given = {}, out = {}, spilled = {} }
+    records = {}, names = {}, given = {}, out = {}, orders = {}, spilled = {} }
   self.on_give = ffi.cast("void (*)(void *, struct mp__kafka_item *)", function(_, item) on_give(self, item) end)
   self.on_spill = ffi.cast("void (*)(void *, struct mp__kafka_item *, enum mp__kafka_spill, int64_t)",
     function(_, item, why, due_ms) on_spill(self, item, why, due_ms) end)

@@ -90,8 +90,7 @@ void mp__kafka_lanes_put(struct mp__kafka_lanes *lanes, struct mp__kafka_item *i
 /* Back from the owner, resolved: the lane's rate counts it. The item stays the caller's.
  * In no lane: nothing. */
 void mp__kafka_lanes_finished(struct mp__kafka_lanes *lanes, struct mp__kafka_item *item);
-/* Back from the owner untried, its record with it: before its lane's others, not counted
- * in the rate. */
+/* Back from the owner untried, its record with it: before its lane's others. */
 void mp__kafka_lanes_parked(struct mp__kafka_lanes *lanes, struct mp__kafka_item *item);
 /* Back (or out of its lane), and forgotten: neither finished nor to be tried. The item
  * stays the caller's. In no lane: nothing. */
@@ -107,8 +106,7 @@ void mp__kafka_lanes_hold(struct mp__kafka_lanes *lanes, struct mp_str name,
                           int64_t until_ms);
 void mp__kafka_lanes_release(struct mp__kafka_lanes *lanes, struct mp_str name);
 
-/* Gives what there is room for: each lane 256 at most, all 64 MiB (and then still
- * MP__KAFKA_LANE_SURE each). */
+/* Gives what there is room for: each lane 256 at most, all 64 MiB, then still 32 each. */
 void mp__kafka_lanes_flush(struct mp__kafka_lanes *lanes);
 /* Every 100 ms: measures, spills, forgets lanes that are idle. */
 void mp__kafka_lanes_tick(struct mp__kafka_lanes *lanes);

@@ -186,10 +186,10 @@ static void review(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
     bool is_fast = !is_silent && rate->finished_sum > 0 &&
                    rate->full_sum >= MP__KAFKA_HOLD_MS && lane->keep >= MP__KAFKA_AHEAD;
     bool is_over = is_judged && lane->waiting > allowance(lanes, lane);
-    if (!is_fast && (is_over || is_silent)) {
+    if (is_over || is_silent) {
         mp__kafka_lane_set_slow(lanes, lane, true);
     }
-    if (lane->is_slow || is_over) {
+    if (is_over) {
         mp__kafka_lane_trim(lanes, lane);
     }
     if (lane->is_slow && !is_silent && (is_fast || is_calm(lanes, lane))) {
