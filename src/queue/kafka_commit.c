@@ -11,10 +11,27 @@
  * done beyond it, both of one moment. One at a time: librdkafka repeats it by itself for
  * as long as the coordinator is away, and lets no rebalance past it. */
 
-#define COMMIT_MS     200
+/* What is done and not committed is sent twice after a crash, so a commit follows soon;
+ * its bytes are what it costs the broker, so a large one keeps the next away. */
+#define COMMIT_MIN_MS 20
+#define COMMIT_MAX_MS 200
+#define BYTES_A_MS    100
+#define ENTRY_BYTES   64
 #define WAIT_MAX_MS   5000
 #define MAP_BYTES_MIN 64
 #define LAG_MS        1000
+
+static int64_t until_next_ms(const rd_kafka_topic_partition_list_t *list)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < list->cnt; i++) {
+        bytes += ENTRY_BYTES + list->elems[i].metadata_size;
+    }
+    int64_t wait_ms = (int64_t)(bytes / BYTES_A_MS);
+    return wait_ms < COMMIT_MIN_MS   ? COMMIT_MIN_MS
+           : wait_ms > COMMIT_MAX_MS ? COMMIT_MAX_MS
+                                     : wait_ms;
+}
 
 /* librdkafka frees it with the list. */
 static void add_map(struct mp__kafka_group *group, struct mp__kafka_partition *partition,
@@ -67,7 +84,7 @@ bool mp__kafka_commit(struct mp__kafka *engine)
     }
     rd_kafka_topic_partition_list_t *list = list_changed(engine);
     if (list->cnt > 0) {
-        group->commit_at_ms = now_ms + COMMIT_MS;
+        group->commit_at_ms = now_ms + until_next_ms(list);
         group->is_committing =
             !rd_kafka_commit_queue(group->handle, list, group->queue, NULL, NULL);
     }
@@ -120,7 +137,7 @@ static void back_off(struct mp__kafka *engine, rd_kafka_resp_err_t code)
         return;
     }
     group->commit_wait_ms =
-        group->commit_wait_ms ? group->commit_wait_ms * 2 : 2 * COMMIT_MS;
+        group->commit_wait_ms ? group->commit_wait_ms * 2 : 2 * COMMIT_MAX_MS;
     if (group->commit_wait_ms > WAIT_MAX_MS) {
         group->commit_wait_ms = WAIT_MAX_MS;
     }

@@ -139,6 +139,9 @@ bool mp__kafka_group_poll(struct mp__kafka *engine)
         rd_kafka_event_destroy(event);
         count++;
     }
+    if (group->state == MP__KAFKA_GROUP_READING) {
+        mp__kafka_commit(engine);
+    }
     mp__kafka_leave_on(engine);
     return count < EVENTS_A_TURN;
 }

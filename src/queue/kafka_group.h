@@ -50,7 +50,8 @@ struct mp__kafka_group {
 /* Opens the handle; subscribes when told that the topics are there. */
 MP_MUST_CHECK int mp__kafka_group_open(struct mp__kafka *engine, struct mp_error *err);
 void mp__kafka_group_subscribe(struct mp__kafka *engine);
-/* Rebalances, commits, errors; at least every 500 ms. False: there is more. */
+/* Rebalances, errors, and commits: every 20 to 200 ms, by their size. At least every
+ * 500 ms. False: there is more. */
 bool mp__kafka_group_poll(struct mp__kafka *engine);
 /* Reads at most `most` records, turn by turn of its partitions, into the lanes, the
  * heaps, the dead letters. False: there is more, and it may be read. */
@@ -58,8 +59,7 @@ bool mp__kafka_group_read(struct mp__kafka *engine, size_t most);
 /* Gives to the lanes what has become due. The next time (wall) at which something will;
  * INT64_MAX: none. */
 int64_t mp__kafka_group_due(struct mp__kafka *engine);
-/* Every 100 ms. Commits when 200 ms have passed and something changed; ends what has had
- * its time. */
+/* Every 100 ms: commits also what no turn came for, ends what has had its time. */
 void mp__kafka_group_tick(struct mp__kafka *engine);
 
 /* The item's offset is done, for good: delivered, or stored elsewhere and acked. Of the
