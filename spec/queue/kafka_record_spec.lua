@@ -334,7 +334,8 @@ describe("a malformed record", function()
     for name, list in pairs(cases) do
       local said = list[1][2]
       if name:find("^mp_") and name ~= "mp_verdict" then
-        for _, value in ipairs({ "", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x10", "1\n", "\0", "９", ("9"):rep(19), ("9"):rep(40) }) do
+        for _, value in ipairs({ "", "-1", "+1", " 1", "1 ", "1.0", "1e3", "0x10", "1\n", "\0", "９", ("9"):rep(19), ("9"):rep(40),
+          "18446744073709551617" }) do -- 2 to the power of 64, and one
           list[#list + 1] = { value, said }
         end
       end
@@ -398,6 +399,11 @@ describe("our record", function()
     assert.same(common, (headers_of(full, DEAD, { reason = "410 Gone", origin = "postbacks-0-1" })))
   end)
 
+  it("has a time from 1970 on, its first moment too", function()
+    assert.equal("1970-01-01T00:00:00.000Z", (headers_of(record_of({ occurred_ms = 0 }), POSTBACKS)).ce_time)
+    assert.is_nil((headers_of(record_of({ occurred_ms = -1000 }), POSTBACKS)).ce_time)
+  end)
+
   it("has a retry's due time and acceptance, also without an attempt", function()
     local headers = headers_of(record_of({ due_ms = 77 }), c.MP__KAFKA_RETRY_24H)
     assert.equal("77", headers.mp_due)
@@ -455,7 +461,7 @@ describe("our record", function()
     local long = ("\"\\\1é"):rep(300)
     local record = record_of({
       id = ("i"):rep(128), partner = ("p"):rep(64), type = long, source = long, subject = long, event_id = long,
-      partition_key = long, endpoint_method = "DELETE", endpoint_url = long, occurred_ms = NOW, replays = 999999999,
+      partition_key = long, endpoint_method = "DELETE", endpoint_url = long:rep(8), occurred_ms = NOW, replays = 999999999,
       attempts = 999999999, last_status = 999, last_verdict = c.MP_VERDICT_SKIPPED,
     })
     local bytes = #key_of(record, DEAD)
