@@ -16,7 +16,6 @@
 #define TURN_RECORDS 1024
 /* Sends under way that must not be lost; past it, reading waits for them. */
 #define KEPT_MAX 20000
-#define CLOSE_MS 10000
 
 static struct mp__kafka *engine_of(struct mp_queue *queue)
 {

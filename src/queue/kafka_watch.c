@@ -140,6 +140,7 @@ static void judge(struct mp__kafka_watch *watch)
     /* What does not lead anywhere any more is not told to be away: a leader's election
      * goes on for seconds, and what is sent meanwhile is stored after it. */
     engine->is_reachable = watch->is_reached && engine->has_pauses;
+    engine->producer.all_down = engine->producer.all_down && !watch->is_reached;
     if (watch->why[0] != '\0') {
         mp__kafka_trouble(engine, watch->why);
     } else if (!engine->has_pauses) {
