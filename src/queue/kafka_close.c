@@ -56,7 +56,11 @@ static void on_part_closed(void *arg)
     }
     engine->step = HANDLES;
     engine->is_shut = true;
+    /* No turn while a pool thread takes apart what it would poll. */
     uv_idle_stop(&engine->more);
+    uv_timer_stop(&engine->tick);
+    uv_timer_stop(&engine->due);
+    uv_poll_stop(&engine->wake);
     engine->destroying.data = engine;
     if (uv_queue_work(engine->loop, &engine->destroying, destroy_handles, on_destroyed)) {
         destroy_handles(&engine->destroying);

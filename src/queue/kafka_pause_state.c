@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "moonpost/clock.h"
 #include "moonpost/id.h"
 #include "moonpost/log.h"
 
@@ -13,6 +14,7 @@
 
 #define WRITER_BYTES 48
 #define VALUE_BYTES  4096
+#define AWAIT_MS     2000 /* what is acked is read long before */
 
 struct state {
     struct mp__name name;
@@ -21,12 +23,13 @@ struct state {
     struct mp_pause pause;
     bool is_untold; /* the owner does not know it yet: it was read while loading */
     uint64_t last, awaited; /* our last write; the same until it came back, then 0 */
-    /* What was read last while one was awaited. */
+    /* What another process wrote and was read last while ours was awaited. */
     bool has_passed, passed_is_paused;
     struct mp_pause passed;
     /* One write at a time, so that they are stored in order. */
     bool is_sending, is_changed;
     uint64_t sent;
+    int64_t acked_ms; /* monotonic */
     struct mp__kafka_send send;
     struct mp_buf value;
 };
@@ -106,6 +109,7 @@ static void on_end(struct mp__kafka_send *send, int status, const char *why)
     state->is_sending = false;
     state->engine->pauses.sending--;
     state->engine->kept--;
+    state->acked_ms = mp_clock_mono_ms();
     if (state->is_changed && (status == MP_OK || status == MP_ECONFLICT)) {
         store(state);
         return;
@@ -223,11 +227,14 @@ static void apply(struct state *state, bool is_paused, const struct mp_pause *pa
 static void pass(struct state *state, uint64_t number, bool is_paused,
                  const struct mp_pause *pause)
 {
-    bool is_ours = number == state->awaited;
-    state->has_passed = !is_ours;
-    state->passed_is_paused = is_paused;
-    state->passed = *pause;
-    state->awaited = is_ours ? 0 : state->awaited;
+    if (number == 0) {
+        state->has_passed = true;
+        state->passed_is_paused = is_paused;
+        state->passed = *pause;
+    } else if (number == state->awaited) {
+        state->has_passed = false;
+        state->awaited = 0;
+    }
 }
 
 void mp__pause_state_take(struct mp__kafka *engine, struct mp_str name,
@@ -286,11 +293,12 @@ void mp__pause_states_loaded(struct mp__kafka *engine)
     each(&engine->pauses, tell_untold);
 }
 
-/* Ours is acked and does not come: a later one has replaced it when the topic was
- * compacted. */
+/* Ours is acked, all is read, and it did not come: a later one replaced it when the topic
+ * was compacted. */
 static void stop_awaiting(struct state *state)
 {
-    if (!state->awaited || state->is_sending) {
+    if (!state->awaited || state->is_sending ||
+        mp_clock_mono_ms() - state->acked_ms < AWAIT_MS) {
         return;
     }
     state->awaited = 0;

@@ -10,6 +10,6 @@ void mp__pause_state_take(struct mp__kafka *engine, struct mp_str name,
                           const rd_kafka_message_t *message);
 /* All is read that there was at the start: the owner is told. */
 void mp__pause_states_loaded(struct mp__kafka *engine);
-/* A partition was read to its end. */
+/* Now and then while there is nothing more to read. */
 void mp__pause_states_at_end(struct mp__kafka *engine);
 void mp__pause_states_fini(struct mp__kafka_pauses *pauses);

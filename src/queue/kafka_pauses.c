@@ -4,11 +4,13 @@
 
 #include "kafka.h"
 #include "kafka_pause_state.h"
+#include "moonpost/clock.h"
 #include "moonpost/log.h"
 
 /* Follows the topic of pauses. */
 
 #define TURN_RECORDS 1000
+#define LOOK_MS      1000
 
 static void take_message(struct mp__kafka *engine, const rd_kafka_message_t *message)
 {
@@ -21,7 +23,7 @@ static void take_message(struct mp__kafka *engine, const rd_kafka_message_t *mes
             pauses->has_ended[message->partition] = true;
             pauses->at_end++;
         }
-        mp__pause_states_at_end(engine);
+        pauses->is_at_end = true;
     } else if (message->err) {
         mp__kafka_warn("could not read which partners are paused: %s",
                        mp__kafka_text(message->err));
@@ -31,6 +33,7 @@ static void take_message(struct mp__kafka *engine, const rd_kafka_message_t *mes
                     engine->topics.names[MP__KAFKA_PARTNERS], (int)message->partition,
                     (long long)message->offset);
     } else {
+        pauses->is_at_end = false;
         mp__pause_state_take(engine, name, message);
     }
 }
@@ -39,7 +42,7 @@ bool mp__kafka_pauses_poll(struct mp__kafka *engine)
 {
     struct mp__kafka_pauses *pauses = &engine->pauses;
     rd_kafka_event_t *event;
-    if (!pauses->queue) {
+    if (!pauses->queue || pauses->is_stopped) {
         return true;
     }
     while ((event = rd_kafka_queue_poll(pauses->events, 0))) {
@@ -54,6 +57,11 @@ bool mp__kafka_pauses_poll(struct mp__kafka *engine)
     }
     if (!pauses->is_loaded && pauses->at_end == pauses->partition_count) {
         mp__pause_states_loaded(engine);
+    }
+    int64_t now_ms = mp_clock_mono_ms();
+    if (pauses->is_at_end && now_ms - pauses->looked_ms >= LOOK_MS) {
+        pauses->looked_ms = now_ms;
+        mp__pause_states_at_end(engine);
     }
     return message == NULL;
 }
@@ -75,7 +83,7 @@ static int follow(struct mp__kafka_pauses *pauses, int32_t partitions,
     return MP_OK;
 }
 
-static void destroy_handle(struct mp__kafka_pauses *pauses)
+static void destroy_handle(const struct mp__kafka_pauses *pauses)
 {
     for (int32_t i = 0; i < pauses->partition_count; i++) {
         rd_kafka_consume_stop(pauses->topic, i);
@@ -93,11 +101,6 @@ static void destroy_handle(struct mp__kafka_pauses *pauses)
         rd_kafka_destroy_flags(pauses->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     }
     free(pauses->has_ended);
-    pauses->has_ended = NULL;
-    pauses->queue = pauses->events = NULL;
-    pauses->topic = NULL;
-    pauses->handle = NULL;
-    pauses->partition_count = pauses->at_end = 0;
 }
 
 int mp__kafka_pauses_start(struct mp__kafka *engine, int32_t partitions,
@@ -132,12 +135,18 @@ int mp__kafka_pauses_start(struct mp__kafka *engine, int32_t partitions,
     }
 fail:
     destroy_handle(pauses);
+    pauses->has_ended = NULL;
+    pauses->queue = pauses->events = NULL;
+    pauses->topic = NULL;
+    pauses->handle = NULL;
+    pauses->partition_count = 0;
     return status;
 }
 
 void mp__kafka_pauses_stop(struct mp__kafka *engine)
 {
     struct mp__kafka_pauses *pauses = &engine->pauses;
+    pauses->is_stopped = true;
     if (pauses->queue) {
         rd_kafka_queue_io_event_enable(pauses->queue, -1, NULL, 0);
         rd_kafka_queue_io_event_enable(pauses->events, -1, NULL, 0);

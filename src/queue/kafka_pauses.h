@@ -23,6 +23,9 @@ struct mp__kafka_pauses {
     int32_t at_end; /* partitions read to where they ended */
     bool *has_ended;
     bool is_loaded; /* every one: what the owner knows is complete */
+    bool is_stopped;
+    bool is_at_end; /* nothing was read since an end was */
+    int64_t looked_ms;
     size_t sending; /* ours, not acked */
     struct mp__names names;
     uint64_t writer,
