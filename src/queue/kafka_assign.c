@@ -195,6 +195,17 @@ static int read_all(struct mp__kafka *engine, rd_kafka_topic_partition_list_t *l
     return MP_OK;
 }
 
+/* What hangs must leave room in the windows for what does not. */
+static size_t half_of_windows(const struct mp__kafka *engine)
+{
+    const struct mp__kafka_group *group = &engine->group;
+    size_t count = 0;
+    for (size_t i = 0; i < group->assigned_count; i++) {
+        count += group->assigned[i]->topic == MP__KAFKA_POSTBACKS;
+    }
+    return count * (size_t)engine->config.window / 2;
+}
+
 static void begin(struct mp__kafka *engine, rd_kafka_topic_partition_list_t *list)
 {
     struct mp__kafka_group *group = &engine->group;
@@ -205,6 +216,7 @@ static void begin(struct mp__kafka *engine, rd_kafka_topic_partition_list_t *lis
     }
     tell(list);
     group->state = MP__KAFKA_GROUP_READING;
+    engine->lanes.most_out = half_of_windows(engine);
     group->commit_at_ms = group->commit_wait_ms = 0;
     mp_series_set(engine->partitions, list->cnt);
     mp__kafka_stir(engine);
