@@ -17,7 +17,7 @@
 #define COMMIT_MAX_MS 200
 #define BYTES_A_MS    100
 #define ENTRY_BYTES   64
-#define WAIT_MAX_MS   5000
+#define WAIT_MAX_MS   1000
 #define MAP_BYTES_MIN 64
 #define LAG_MS        1000
 
