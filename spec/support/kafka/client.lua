@@ -51,19 +51,29 @@ function client.metadata(self, topic)
   return cjson.decode(child:text("out"))
 end
 
-local function find_partition(self, topic, number)
-  for _, item in ipairs(self:metadata(topic).topics) do
+-- { [number] = partition }; empty when there is no such topic.
+local function partitions_of(self, topic)
+  local partitions = {}
+  for _, item in ipairs(client.metadata(self, topic).topics) do
     for _, partition in ipairs(item.topic == topic and item.partitions or {}) do
-      if partition.partition == number then
-        return partition
-      end
+      partitions[partition.partition] = partition
     end
+  end
+  return partitions
+end
+
+-- Waits until `holds(partitions)` of what every broker says: each learns of a change when it comes to it.
+local function wait_agreed(self, topic, what, holds)
+  for address in whom(self):gmatch("[^,]+") do
+    eventually(function()
+      return holds(partitions_of({ bootstrap = address }, topic))
+    end, nil, ("%s of %s, as %s has it"):format(what, topic, address))
   end
 end
 
 --- The id of the broker that leads the partition; nil while there is none.
 function client:leader(topic, partition)
-  local found = find_partition(self, topic, partition)
+  local found = partitions_of(self, topic)[partition]
   return found and found.leader > 0 and found.leader or nil
 end
 
@@ -79,9 +89,9 @@ function client:leaders()
   return leaders
 end
 
---- Makes broker `to`, or the next replica, the leader; waits for it and returns its id.
+--- Makes broker `to`, or the next replica, the leader; waits until all know and returns its id.
 function client:move_leader(topic, partition, to)
-  local found = find_partition(self, topic, partition)
+  local found = partitions_of(self, topic)[partition]
     or error(("there is no partition %d of %s"):format(partition, topic), 2)
   local replicas = {}
   for i, replica in ipairs(found.replicas) do
@@ -98,24 +108,10 @@ function client:move_leader(topic, partition, to)
   end
   wire.prefer_replicas(whom(self), topic, partition, replicas)
   wire.elect_preferred(whom(self), topic, partition)
-  eventually(function()
-    local leader = self:leader(topic, partition)
-    return leader == to, leader
-  end, nil, ("broker %d as the leader of %s [%d]"):format(to, topic, partition))
+  wait_agreed(self, topic, ("leader %d"):format(to), function(partitions)
+    return partitions[partition] and partitions[partition].leader == to
+  end)
   return to
-end
-
--- A broker learns of a new topic when it comes to it.
-local function wait_known(self, topic, count)
-  for address in whom(self):gmatch("[^,]+") do
-    eventually(function()
-      local led = 0
-      for _, partition in ipairs(client.metadata({ bootstrap = address }, topic).topics[1].partitions) do
-        led = led + (partition.leader > 0 and 1 or 0)
-      end
-      return led == count, led
-    end, nil, ("%d leaders of %s that %s knows"):format(count, topic, address))
-  end
 end
 
 --- Makes a topic and waits until all brokers know its leaders. `options`: `partitions` (1), `replication` (all brokers, 3 at
@@ -128,7 +124,13 @@ function client:create(topic, options)
     args[#args + 1] = ("%s=%s"):format(name, tostring(value))
   end
   admin(self, args)
-  wait_known(self, topic, options.partitions or 1)
+  wait_agreed(self, topic, "leaders", function(partitions)
+    local led = 0
+    for _, partition in pairs(partitions) do
+      led = led + (partition.leader > 0 and 1 or 0)
+    end
+    return led == (options.partitions or 1), led
+  end)
 end
 
 function client:delete(...)

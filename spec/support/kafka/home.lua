@@ -87,8 +87,8 @@ function home.why_no_nodes()
   end
   local classpath, folder = home.classpath()
   if not classpath then
-    return environment("MOONPOST_NO_KAFKA") or ("there are no jars of Kafka in %s: ./dev test fetches them")
-      :format(folder)
+    local hint = environment("KAFKA_HOME") and ", which KAFKA_HOME names" or ": ./dev test fetches them"
+    return environment("MOONPOST_NO_KAFKA") or "there are no jars of Kafka in " .. folder .. hint
   end
   return why_no_client()
 end
