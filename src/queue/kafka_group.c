@@ -77,16 +77,6 @@ static void on_rebalance(struct mp__kafka *engine, rd_kafka_event_t *event)
     mp__kafka_give_back(engine, is_assign || rd_kafka_assignment_lost(group->handle));
 }
 
-static void on_error(struct mp__kafka *engine, rd_kafka_event_t *event)
-{
-    mp__kafka_event_log(event, NULL);
-    if (rd_kafka_event_error_is_fatal(event) ||
-        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL) {
-        engine->group.fault = "the group does not have this process any more (see the "
-                              "log): it has to be started again";
-    }
-}
-
 /* Records come in their partitions' queues. One that should come here, librdkafka would
  * think read: it is fetched again. */
 static void on_fetch(struct mp__kafka *engine, rd_kafka_event_t *event)
@@ -116,8 +106,6 @@ static void on_event(struct mp__kafka *engine, rd_kafka_event_t *event)
         on_fetch(engine, event);
         break;
     case RD_KAFKA_EVENT_ERROR:
-        on_error(engine, event);
-        break;
     case RD_KAFKA_EVENT_LOG:
         mp__kafka_event_log(event, NULL);
         break;

@@ -44,7 +44,6 @@ struct mp__kafka_group {
     struct mp__kafka_load *load;         /* of LOADING */
     size_t loads;                        /* on the pool, also those nobody wants */
     struct mp__kafka_farewell *farewell; /* of GONE, while it is being destroyed */
-    const char *fault; /* for a person: the group cannot go on until a restart; NULL */
 };
 
 /* Opens the handle; subscribes when told that the topics are there. */
