@@ -208,8 +208,9 @@ describe("dead letters on Kafka", function()
       end, 20000, "the topic again")
       local expected = {}
       for i = 1, count do
-        bury(broker, dead, "acme", "new" .. i, { partition = i % 2, last_ms = 1000 * i })
-        table.insert(expected, 1, "new" .. i)
+        local id = ("new%d.%d"):format(count, i)
+        bury(broker, dead, "acme", id, { partition = i % 2, last_ms = 90000 - 10000 * count + i })
+        table.insert(expected, 1, id)
       end
       expected = table.concat(expected, " ")
       eventually(function()
