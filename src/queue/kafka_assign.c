@@ -135,7 +135,6 @@ static void adopt(struct mp__kafka *engine, struct mp__kafka_partition *partitio
     partition->live = 0;
     partition->poll_at_ms = partition->reread_ms = 0;
     partition->is_assigned = true;
-    mp__kafka_carry(engine, partition);
     element->offset =
         partition->has_mark ? partition->tracker.mark : RD_KAFKA_OFFSET_BEGINNING;
 }
@@ -192,6 +191,7 @@ static int read_all(struct mp__kafka *engine, rd_kafka_topic_partition_list_t *l
         open_queue(engine, partition, list->elems[i].topic);
         group->assigned[group->assigned_count++] = partition;
     }
+    mp__kafka_carry(engine);
     return MP_OK;
 }
 

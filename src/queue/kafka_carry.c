@@ -5,10 +5,12 @@
 #include "kafka.h"
 #include "kafka_group_parts.h"
 
-static bool is_of(const struct mp__kafka_item *item,
-                  const struct mp__kafka_partition *partition)
+/* Of a partition that is assigned anew, and of the log that it still has. */
+static bool is_back(const struct mp__kafka_item *item)
 {
-    return item->partition == partition && item->epoch == partition->epoch;
+    const struct mp__kafka_partition *partition = item->partition;
+    return partition->is_assigned && item->epoch == partition->epoch &&
+           item->assignment != partition->assignment;
 }
 
 static int by_offset(const void *a, const void *b)
@@ -20,24 +22,41 @@ static int by_offset(const void *a, const void *b)
 
 /* Without memory for it they stay what they were: what they did counts, and it is done
  * once more. */
-void mp__kafka_carry(struct mp__kafka *engine, struct mp__kafka_partition *partition)
+static void make_room(struct mp__kafka *engine)
 {
-    size_t count = 0;
+    const struct mp__kafka_group *group = &engine->group;
     for (const struct mp__kafka_item *at = engine->items; at; at = at->live_next) {
-        count += is_of(at, partition);
+        at->partition->carried_count += is_back(at);
     }
-    partition->carried = count > 0 ? calloc(count, sizeof(*partition->carried)) : NULL;
-    if (!partition->carried) {
-        return;
+    for (size_t i = 0; i < group->assigned_count; i++) {
+        struct mp__kafka_partition *partition = group->assigned[i];
+        if (partition->carried_count > 0) {
+            partition->carried =
+                calloc(partition->carried_count, sizeof(*partition->carried));
+        }
+        partition->carried_count = 0;
     }
+}
+
+void mp__kafka_carry(struct mp__kafka *engine)
+{
+    const struct mp__kafka_group *group = &engine->group;
+    make_room(engine);
     for (struct mp__kafka_item *at = engine->items; at; at = at->live_next) {
-        if (is_of(at, partition)) {
+        struct mp__kafka_partition *partition = at->partition;
+        if (partition->carried && is_back(at)) {
             at->assignment = partition->assignment;
             partition->carried[partition->carried_count++] = at->offset;
+            partition->live++;
         }
     }
-    partition->live = count;
-    qsort(partition->carried, count, sizeof(*partition->carried), by_offset);
+    for (size_t i = 0; i < group->assigned_count; i++) {
+        struct mp__kafka_partition *partition = group->assigned[i];
+        if (partition->carried) {
+            qsort(partition->carried, partition->carried_count,
+                  sizeof(*partition->carried), by_offset);
+        }
+    }
 }
 
 bool mp__kafka_carry_met(struct mp__kafka_partition *partition, int64_t offset)

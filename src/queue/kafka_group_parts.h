@@ -22,7 +22,7 @@ void mp__kafka_unassign(struct mp__kafka *engine);
 
 /* --- kafka_carry.c: what was in hand when the partition went, and still is when it comes
  * back, goes on under the new assignment; read again, it is not given a second time. */
-void mp__kafka_carry(struct mp__kafka *engine, struct mp__kafka_partition *partition);
+void mp__kafka_carry(struct mp__kafka *engine);
 /* Whether this offset, now read again, is such a one; it is an item like any other then.
  */
 bool mp__kafka_carry_met(struct mp__kafka_partition *partition, int64_t offset);
