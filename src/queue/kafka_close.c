@@ -124,7 +124,7 @@ void mp__kafka_close(struct mp_queue *queue, void (*on_closed)(void *arg), void 
 void mp__kafka_discard(struct mp__kafka *engine)
 {
     mp__kafka_producer_destroy(&engine->producer);
-    free(engine->dead); /* only of an open that failed */
+    free(engine->dead);     /* only of an open that failed */
     while (engine->items) { /* their records, if they have none, are the owner's */
         mp__kafka_item_free(engine, engine->items);
     }

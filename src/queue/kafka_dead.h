@@ -24,14 +24,14 @@ MP_MUST_CHECK int mp__kafka_dead_list(struct mp__kafka_dead *dead, struct mp_str
 MP_MUST_CHECK int mp__kafka_dead_show(struct mp__kafka_dead *dead, struct mp_str id,
                                       mp_dead_page_cb done, void *arg);
 /* Replay: produce to postbacks, its report, then the tombstone; at most 256 at a time
- * under way, of one call after another. Malformed ones cannot be replayed: by id they are unknown, of a range they
- * do not match; purge takes them. */
+ * under way, of one call after another. Malformed ones cannot be replayed: by id they are
+ * unknown, of a range they do not match; purge takes them. */
 MP_MUST_CHECK int mp__kafka_dead_change(struct mp__kafka_dead *dead, bool is_purge,
                                         const struct mp_dead_filter *filter, bool dry_run,
                                         mp_dead_count_cb done, void *arg);
 /* Calls that are under way end before on_closed, which runs from the loop: reads as ever
- * (MP_ECLOSED when the cluster does not answer at once), replays and purges with what they
- * did. The engine abandons the producer before this, and runs no call once it closes.
- * Frees it. */
+ * (MP_ECLOSED when the cluster does not answer at once), replays and purges with what
+ * they did. The engine abandons the producer before this, and runs no call once it
+ * closes. Frees it. */
 void mp__kafka_dead_close(struct mp__kafka_dead *dead, void (*on_closed)(void *arg),
                           void *arg);
