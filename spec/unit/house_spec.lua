@@ -10,8 +10,10 @@ local function read_all(folders, pattern)
 end
 
 local c_files = read_all({ "src", "include" }, "%.[ch]$")
-for _, file in ipairs(read_all({ "spec/support" }, "_probe[%l_]*%.[ch]$")) do
-  c_files[#c_files + 1] = file
+for _, pattern in ipairs({ "%.c$", "_probe[%l_]*%.h$" }) do
+  for _, file in ipairs(read_all({ "spec/support" }, pattern)) do
+    c_files[#c_files + 1] = file
+  end
 end
 local lua_files = read_all({ "spec", "scripts" }, "%.lua$")
 
