@@ -29,6 +29,8 @@ bool mp_str_equal(struct mp_str a, struct mp_str b);
 bool mp_str_is(struct mp_str a, const char *text);
 /* ASCII letters only, as field names and hosts compare (RFC 9110 section 5.1). */
 bool mp_str_equal_nocase(struct mp_str a, struct mp_str b);
+/* Without the spaces and tabs around it: OWS of RFC 9110 section 5.6.3. */
+struct mp_str mp_str_trim(struct mp_str text);
 
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes);
 void mp_buf_fini(struct mp_buf *buf);

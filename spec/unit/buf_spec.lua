@@ -79,6 +79,12 @@ describe("a buffer", function()
 end)
 
 describe("a slice", function()
+  it("trims spaces and tabs, and nothing else", function()
+    for given, left in pairs({ ["  a b\t"] = "a b", ["\na "] = "\na", [" \t "] = "", [""] = "" }) do
+      assert.equal(left, slice.text(c.mp_str_trim(slice.of(given))))
+    end
+  end)
+
   it("compares by bytes, and without case for ASCII letters only", function()
     assert.is_true(c.mp_str_equal(slice.of("a\0b"), slice.of("a\0b")))
     assert.is_false(c.mp_str_equal(slice.of("a\0b"), slice.of("a\0c")))

@@ -44,6 +44,19 @@ bool mp_str_equal_nocase(struct mp_str a, struct mp_str b)
     return true;
 }
 
+struct mp_str mp_str_trim(struct mp_str text)
+{
+    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text.data++;
+        text.length--;
+    }
+    while (text.length > 0 &&
+           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
+        text.length--;
+    }
+    return text;
+}
+
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes)
 {
     /* One byte stays for the NUL of mp_buf_cstr. */

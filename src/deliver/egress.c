@@ -204,17 +204,6 @@ static bool parse_network(struct mp_str entry, struct network *out)
     return true;
 }
 
-static struct mp_str trim(const char *start, const char *end)
-{
-    while (start < end && (*start == ' ' || *start == '\t')) {
-        start++;
-    }
-    while (end > start && (end[-1] == ' ' || end[-1] == '\t')) {
-        end--;
-    }
-    return (struct mp_str){start, (size_t)(end - start)};
-}
-
 static int add(struct mp_egress *egress, const struct network *network)
 {
     struct network *more =
@@ -236,7 +225,7 @@ int mp_egress_allow(struct mp_egress *egress, struct mp_str list, struct mp_erro
     while (status == MP_OK && list.length > 0 && at <= end) {
         const char *comma = at < end ? memchr(at, ',', (size_t)(end - at)) : NULL;
         const char *stop = comma ? comma : end;
-        struct mp_str entry = trim(at, stop);
+        struct mp_str entry = mp_str_trim((struct mp_str){at, (size_t)(stop - at)});
         struct network network;
         status = parse_network(entry, &network) ? add(egress, &network) : MP_EINVAL;
         if (status != MP_OK) {

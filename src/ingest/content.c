@@ -4,19 +4,6 @@
 #include "head.h"
 #include "routes.h"
 
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length &&
-           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
-}
-
 /* Cuts what is before the next semicolon off `rest`. Quoted ones do not count. */
 static struct mp_str cut(struct mp_str *rest)
 {
@@ -33,7 +20,7 @@ static struct mp_str cut(struct mp_str *rest)
     struct mp_str piece = {rest->data, end};
     size_t skip = end < rest->length ? end + 1 : end;
     *rest = (struct mp_str){rest->data + skip, rest->length - skip};
-    return trim(piece);
+    return mp_str_trim(piece);
 }
 
 static bool is(struct mp_str text, const char *wanted)

@@ -6,19 +6,6 @@
 
 #define PORT_MAX 65535
 
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
-}
-
 static bool is_port(const char *digits, size_t length)
 {
     long port = 0;
@@ -59,7 +46,7 @@ static int check_bootstrap(const char *bootstrap, struct mp_error *err)
     const char *at = bootstrap ? bootstrap : "";
     for (;;) {
         size_t length = strcspn(at, ",");
-        struct mp_str broker = trim((struct mp_str){at, length});
+        struct mp_str broker = mp_str_trim((struct mp_str){at, length});
         if (!is_broker(broker)) {
             return mp_error_set(
                 err, MP_EINVAL, "could not read --kafka: `%.*s` is not HOST:PORT",

@@ -80,23 +80,6 @@ static bool next_line(struct mp_str *rest, struct mp_str *line)
     return true;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length > 0 && is_blank(text.data[0])) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length > 0 && is_blank(text.data[text.length - 1])) {
-        text.length--;
-    }
-    return text;
-}
-
 bool mp_response_header(const struct mp_response *response, struct mp_str name,
                         struct mp_buf *out)
 {
@@ -110,7 +93,7 @@ bool mp_response_header(const struct mp_response *response, struct mp_str name,
             continue;
         }
         struct mp_str value =
-            trim((struct mp_str){colon + 1, line.length - field.length - 1});
+            mp_str_trim((struct mp_str){colon + 1, line.length - field.length - 1});
         /* A value that does not fit is left out whole: half a value would be another
          * value. */
         size_t before = out->length;

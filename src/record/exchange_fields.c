@@ -99,20 +99,6 @@ static bool is_token(struct mp_str name)
     return name.length > 0;
 }
 
-/* White space around a field's value is no part of it (RFC 9110 section 5.5). */
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length > 0 &&
-           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
-        text.length--;
-    }
-    return text;
-}
-
 /* RFC 9110 section 5.5. */
 static bool is_field_value(struct mp_str value)
 {
@@ -249,8 +235,8 @@ static int refuse_limit(struct mp_error *err, struct mp_str name, const char *wh
 int mp_request_set_header(struct mp_request *request, struct mp_str name,
                           struct mp_str value, struct mp_str shown, struct mp_error *err)
 {
-    value = trim(value);
-    shown = trim(shown);
+    value = mp_str_trim(value);
+    shown = mp_str_trim(shown);
     int status = check_field(name, value, shown, err);
     if (status != MP_OK) {
         return status;

@@ -22,18 +22,6 @@ void mp__lower(lua_State *lua, int index)
     }
 }
 
-static struct mp_str trim(struct mp_str text)
-{
-    while (text.length > 0 && strchr(" \t", text.data[0])) {
-        text.data++;
-        text.length--;
-    }
-    while (text.length > 0 && strchr(" \t", text.data[text.length - 1])) {
-        text.length--;
-    }
-    return text;
-}
-
 static void add_field(lua_State *lua, int table, struct mp_str line)
 {
     const char *colon = line.length > 0 ? memchr(line.data, ':', line.length) : NULL;
@@ -43,8 +31,8 @@ static void add_field(lua_State *lua, int table, struct mp_str line)
     mp__push_str(lua, (struct mp_str){line.data, (size_t)(colon - line.data)});
     mp__lower(lua, lua_gettop(lua));
     lua_remove(lua, -2);
-    struct mp_str value =
-        trim((struct mp_str){colon + 1, line.length - (size_t)(colon - line.data) - 1});
+    struct mp_str value = mp_str_trim(
+        (struct mp_str){colon + 1, line.length - (size_t)(colon - line.data) - 1});
     lua_pushvalue(lua, -1);
     lua_rawget(lua, table);
     if (lua_isnil(lua, -1)) {
