@@ -380,18 +380,18 @@ describe("what cannot be taken", function()
     start("--fail", "EIO", "--halves", "yes")
     local answer = ask("/events/acme", "[{},{},{},{}]")
     assert.same({ 503, "partly-accepted" }, { answer.status, slug(answer) })
-    local accepted = cjson.decode(answer.body).accepted
-    assert.same({ 1, "acme", 3, "acme" }, { accepted[1].index, accepted[1].partner,
-                                            accepted[2].index, accepted[2].partner })
-    assert.equal(36, #accepted[1].id)
-    assert.is_nil(accepted[3])
+    local list = cjson.decode(answer.body).accepted
+    assert.same({ 1, "acme", 3, "acme" }, { list[1].index, list[1].partner,
+                                            list[2].index, list[2].partner })
+    assert.equal(36, #list[1].id)
+    assert.is_nil(list[3])
 
-    accepted = cjson.decode(ask("/events", '{"type":"conversion.x"}').body).accepted
-    assert.same({ 0, "globex" }, { accepted[1].index, accepted[1].partner })
+    list = cjson.decode(ask("/events", '{"type":"conversion.x"}').body).accepted
+    assert.same({ 0, "globex" }, { list[1].index, list[1].partner })
 
     answer = ask("/postback", '{"endpoint":{"url":"http://h/"},"data":[{},{}]}')
-    accepted = cjson.decode(answer.body).accepted
-    assert.same({ 1, "postback" }, { accepted[1].index, accepted[1].partner })
+    list = cjson.decode(answer.body).accepted
+    assert.same({ 1, "postback" }, { list[1].index, list[1].partner })
   end)
 
   it("is 413 when the queue can never hold an event", function()

@@ -88,12 +88,14 @@ static void tell_plainly(enum mp_log_level level, const char *text)
     tell(level, line);
 }
 
-/* One file of settings is for producer and consumer alike, and brokers close connections
- * that are idle. */
+/* One file of settings is for producer and consumer alike, followers need a setting that
+ * librdkafka calls deprecated, and brokers close connections that are idle. */
 static bool is_idle_talk(const char *text)
 {
     return strstr(text, "is a producer property") ||
-           strstr(text, "is a consumer property") || strstr(text, ": Disconnected");
+           strstr(text, "is a consumer property") ||
+           strstr(text, "auto.commit.enable is deprecated") ||
+           strstr(text, ": Disconnected");
 }
 
 static void log_line(rd_kafka_event_t *event)
