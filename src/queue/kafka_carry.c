@@ -5,12 +5,14 @@
 #include "kafka.h"
 #include "kafka_group_parts.h"
 
-/* Of a partition that is assigned anew, and of the log that it still has. */
+/* Of a partition that is assigned anew, and of the log that it still has. What another
+ * process has done meanwhile stays as it is: ours, if it fails, is no retry. */
 static bool is_back(const struct mp__kafka_item *item)
 {
     const struct mp__kafka_partition *partition = item->partition;
     return partition->is_assigned && item->epoch == partition->epoch &&
-           item->assignment != partition->assignment;
+           item->assignment != partition->assignment &&
+           !mp__tracker_is_done(&partition->tracker, item->offset);
 }
 
 static int by_offset(const void *a, const void *b)

@@ -137,7 +137,7 @@ static void skip_to(struct mp__tracker *tracker, int64_t offset)
     tracker->changed = true;
 }
 
-static bool is_done(const struct mp__tracker *tracker, int64_t offset)
+bool mp__tracker_is_done(const struct mp__tracker *tracker, int64_t offset)
 {
     return offset < tracker->mark ||
            (offset < tracker->top &&
@@ -168,7 +168,7 @@ int mp__tracker_see(struct mp__tracker *tracker, int64_t offset)
     }
     tracker->read = offset + 1;
     tracker->next = tracker->next < tracker->read ? tracker->read : tracker->next;
-    if (is_done(tracker, offset)) {
+    if (mp__tracker_is_done(tracker, offset)) {
         return MP_EDUPLICATE;
     }
     tracker->open++;
@@ -182,7 +182,8 @@ bool mp__tracker_has_room(const struct mp__tracker *tracker)
 
 void mp__tracker_done(struct mp__tracker *tracker, int64_t offset)
 {
-    if (offset - tracker->mark >= MP__TRACKER_SPAN || is_done(tracker, offset)) {
+    if (offset - tracker->mark >= MP__TRACKER_SPAN ||
+        mp__tracker_is_done(tracker, offset)) {
         return;
     }
     if (offset == tracker->mark && tracker->top == tracker->mark) {

@@ -41,6 +41,7 @@ void mp__tracker_fini(struct mp__tracker *tracker);
 MP_MUST_CHECK int mp__tracker_see(struct mp__tracker *tracker, int64_t offset);
 /* Whether `see` would take what lies behind the last one seen. */
 bool mp__tracker_has_room(const struct mp__tracker *tracker);
+bool mp__tracker_is_done(const struct mp__tracker *tracker, int64_t offset);
 /* Below the mark or done already: nothing. Also of offsets that were not seen yet (what a
  * former reader had in hand), up to MP__TRACKER_SPAN beyond the mark; such a one is
  * forgotten when there is no memory for it. */
