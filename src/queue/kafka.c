@@ -22,10 +22,13 @@ static struct mp__kafka *engine_of(struct mp_queue *queue)
     return (struct mp__kafka *)(void *)queue;
 }
 
+/* What heads a tier for hours does not count: it would keep all others from being read as
+ * long. There is one for each partition. */
 bool mp__kafka_may_read(const struct mp__kafka *engine)
 {
+    size_t bytes = engine->live_bytes - engine->group.head_bytes;
     return !engine->is_closing && engine->kept < KEPT_MAX &&
-           engine->live_bytes < (size_t)engine->config.memory_bytes &&
+           bytes < (size_t)engine->config.memory_bytes &&
            mp__kafka_lanes_want_more(&engine->lanes);
 }
 

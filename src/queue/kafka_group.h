@@ -40,7 +40,8 @@ struct mp__kafka_group {
     size_t map_bytes;  /* what a commit's map may take: less once a broker refused */
     struct mp_buf map; /* scratch */
     int64_t due_ms;    /* wall: nothing in the heaps is due earlier */
-    size_t held_bytes; /* of the heaps */
+    size_t held_bytes; /* of the 5s tier's heaps */
+    size_t head_bytes; /* of the other tiers': one record each, there for hours */
     struct mp__kafka_load *load;         /* of LOADING */
     size_t loads;                        /* on the pool, also those nobody wants */
     struct mp__kafka_farewell *farewell; /* of GONE, while it is being destroyed */

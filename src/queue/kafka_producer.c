@@ -7,7 +7,6 @@
 #include "kafka_producer_handle.h"
 #include "moonpost/clock.h"
 
-#define KEY_BYTES_MAX   8192
 #define BACKOFF_MS      200
 #define BACKOFF_MAX_MS  5000
 #define FULL_MS         50 /* when librdkafka is full */
@@ -23,7 +22,7 @@ int mp__kafka_producer_open(struct mp__kafka_producer *producer,
                                             .append_ms = append_ms,
                                             .wake_fd = wake_fd,
                                             .backoff_ms = BACKOFF_MS};
-    mp_buf_init(&producer->key, KEY_BYTES_MAX);
+    mp_buf_init(&producer->key, MP__KAFKA_RECORD_BYTES);
     return mp__kafka_producer_connect(producer, err);
 }
 

@@ -96,16 +96,29 @@ static int see(struct mp__kafka *engine, struct mp__kafka_partition *partition,
 }
 
 /* When a tier is over for a record: what was read before it in the same tier was due
- * before it. The 5s tier is read on instead, and so is exact. */
+ * before it. The 5s tier is read on instead, and so is exact; what is due much later is
+ * not its own, and would fill the window. A clock that was ahead of ours when it was
+ * stored makes no tier longer. */
 static int64_t ready_ms(const struct mp__kafka_partition *partition,
-                        const rd_kafka_message_t *message, int64_t due_ms)
+                        const rd_kafka_message_t *message, int64_t due_ms, int64_t now_ms)
 {
     rd_kafka_timestamp_type_t type;
     int64_t stored_ms = rd_kafka_message_timestamp(message, &type);
-    int64_t over_ms = stored_ms + mp__kafka_tier_ms(partition->topic);
-    bool is_exact = partition->topic == MP__KAFKA_RETRY_5S ||
-                    type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    return is_exact || due_ms < over_ms ? due_ms : over_ms;
+    if (partition->topic == MP__KAFKA_RETRY_5S) {
+        return mp__kafka_tier_for(due_ms - now_ms) == MP__KAFKA_RETRY_5S ? due_ms
+                                                                         : now_ms;
+    }
+    bool is_known = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && stored_ms < now_ms;
+    int64_t over_ms =
+        (is_known ? stored_ms : now_ms) + mp__kafka_tier_ms(partition->topic);
+    return due_ms < over_ms ? due_ms : over_ms;
+}
+
+static size_t *bytes_of(struct mp__kafka_group *group,
+                        const struct mp__kafka_partition *partition)
+{
+    return partition->topic == MP__KAFKA_RETRY_5S ? &group->held_bytes
+                                                  : &group->head_bytes;
 }
 
 static void hold(struct mp__kafka *engine, struct mp__kafka_item *item, int64_t at_ms)
@@ -115,7 +128,7 @@ static void hold(struct mp__kafka *engine, struct mp__kafka_item *item, int64_t 
         mp__kafka_item_drop(engine, item);
         return;
     }
-    group->held_bytes += item->size_bytes;
+    *bytes_of(group, item->partition) += item->size_bytes;
     group->due_ms = at_ms < group->due_ms ? at_ms : group->due_ms;
 }
 
@@ -144,7 +157,7 @@ static bool hand_on(struct mp__kafka *engine, struct mp__kafka_partition *partit
     item->unknown_ms = notes.unknown_ms;
     int64_t at_ms = partition->topic == MP__KAFKA_POSTBACKS
                         ? now_ms
-                        : ready_ms(partition, message, record->due_ms);
+                        : ready_ms(partition, message, record->due_ms, now_ms);
     if (at_ms > now_ms) {
         hold(engine, item, at_ms);
     } else {
@@ -292,7 +305,7 @@ int64_t mp__kafka_group_due(struct mp__kafka *engine)
     for (size_t i = 0; i < group->assigned_count; i++) {
         struct mp__kafka_due *due = &group->assigned[i]->due;
         for (struct mp__kafka_item *item; (item = mp__kafka_due_take(due, now_ms));) {
-            group->held_bytes -= item->size_bytes;
+            *bytes_of(group, item->partition) -= item->size_bytes;
             mp__kafka_ready(engine, item, now_ms);
         }
         if (due->count > 0 && due->heap[0].ready_ms < group->due_ms) {
@@ -319,6 +332,6 @@ void mp__kafka_sweep(struct mp__kafka *engine)
         }
         mp__kafka_due_fini(due);
     }
-    group->held_bytes = 0;
+    group->held_bytes = group->head_bytes = 0;
     group->due_ms = INT64_MAX;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,19 @@ static void forget(struct store *store)
     free(store);
 }
 
+/* Left where it is, what its tier does not take would be tried, and come back, for ever.
+ */
+static void bury_instead(struct store *store, const char *why)
+{
+    struct mp_record *record = store->item->record;
+    char reason[512];
+    snprintf(reason, sizeof(reason), "it could not be stored for a retry in %s: %s",
+             store->engine->topics.names[store->send.topic], why);
+    free(record->outcome.reason);
+    record->outcome.reason = strdup(reason);
+    mp__kafka_store_dead(store->engine, store->item);
+}
+
 static void on_end(struct mp__kafka_send *send, int status, const char *why)
 {
     struct store *store = send->arg;
@@ -36,6 +50,8 @@ static void on_end(struct mp__kafka_send *send, int status, const char *why)
     engine->kept--;
     if (status == MP_OK) {
         mp__kafka_item_done(engine, item);
+    } else if (status == MP_ELIMIT && send->topic != MP__KAFKA_DEAD) {
+        bury_instead(store, why);
     } else {
         if (status == MP_ELIMIT) {
             mp_log_error("queue",
