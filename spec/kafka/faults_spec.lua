@@ -8,6 +8,11 @@ local eventually = support.eventually
 describe("a Moonpost on Kafka that is killed", function()
   local cluster
   before_each(function() cluster = cluster or not kafka.why_no_nodes() and kafka.start({ nodes = 1 }) end)
+  teardown(function()
+    if cluster then
+      cluster:stop()
+    end
+  end)
   after_each(support.clean)
 
   kafka.it_with_nodes("at random loses nothing", function()
@@ -93,5 +98,46 @@ describe("a Moonpost on Kafka that is killed", function()
     end
     world.books:close(rounds .. " x killed between a retry's report and its commit")
     assert.same({}, cjson.decode(rt:get("/api/dead").body).items)
+  end)
+end)
+
+-- Commits reach their broker while retries do not reach theirs.
+describe("a Moonpost on Kafka whose retries cannot be stored", function()
+  local cluster
+  before_each(function()
+    cluster = not kafka.why_no_nodes() and kafka.start({
+      nodes = 3, settings = { ["offsets.topic.replication.factor"] = 1, ["min.insync.replicas"] = 1 },
+    })
+  end)
+  after_each(support.clean)
+
+  kafka.it_with_nodes("does not commit what it would retry, and retries it after a kill", function()
+    local world = faults.world({ cluster = cluster, replication = 3, handler = function(request)
+      return request.headers["moonpost-attempt"] == "1" and { hang = true } or 200
+    end })
+    local rt = world:start()
+    local body = "[{},{},{},{},{},{},{},{}]"
+    world.books:note(rt:post("/events/acme", body))
+    eventually(function() return #world.partner.hanging == 8 end, nil, "the first attempts")
+    local deaf = world:coordinator() % 3 + 1
+    for partition = 0, 2 do
+      cluster:move_leader(world.prefix .. "postbacks.retry.5s", partition, deaf)
+    end
+    cluster:pause(deaf)
+    world.partner:release({ status = 503 })
+    eventually(function()
+      local retries = 0
+      for _, line in ipairs(rt:attempts()) do
+        retries = retries + (line.verdict == "retry" and 1 or 0)
+      end
+      return retries == 8
+    end, nil, "the retries' lines")
+    faults.let_pass(600) -- in which it could commit
+    rt:kill9()
+    cluster:kill9(deaf) -- with what it was sent and did not read
+    cluster:start(deaf)
+    world.partner.handler = function() return 200 end
+    rt:restart()
+    world.books:close("killed while retries could not be stored")
   end)
 end)

@@ -38,15 +38,52 @@ function faults.world(options)
     prefix = kafka.prefix(),
   }, methods)
   self.partner = partner.new({ handler = options.handler })
-  self.books = ledger.new({ partner = self.partner, runtimes = self.runtimes })
+  self.books = ledger.new({
+    partner = self.partner, runtimes = self.runtimes, waiting = function() return self:waiting() end,
+  })
   make_topics(self.cluster.bootstrap, self.prefix, options)
   return self
 end
 
---- Some fail first, so that retries are among what must survive.
+--- Some fail first, half of them after a while, so that retries and attempts under way are among what must
+-- survive.
 function faults.fails_some(request)
-  local is_first = request.headers["moonpost-attempt"] == "1"
-  return is_first and request.body:find('"n":%d*7[,}]') and 503 or 200
+  local n = request.headers["moonpost-attempt"] == "1" and request.body:match('"n":(%d+)[,}]')
+  -- Few enough that no breaker opens.
+  return n and n % 20 == 3 and { status = 503, delay_ms = 100 } or n and n % 20 == 7 and 503 or 200
+end
+
+-- Java's String.hashCode, by which a group has its partition of __consumer_offsets.
+local function java_hash(text)
+  local hash = 0
+  for i = 1, #text do
+    hash = bit.tobit(bit.lshift(hash, 5) - hash + text:byte(i))
+  end
+  return hash
+end
+
+--- The node that the world's group commits to.
+function methods:coordinator()
+  local partition = bit.band(java_hash(self.prefix .. "moonpost"), 0x7fffffff) % 4
+  return self.cluster:leader("__consumer_offsets", partition)
+end
+
+--- What the retry topics put off to a time to come, as a set of ids: a lane's breaker does so, too, and
+-- tells no attempt log.
+function methods:waiting()
+  local newest, waiting = {}, {}
+  for _, tier in ipairs({ "5s", "30s", "2m", "10m" }) do
+    for _, record in ipairs(self.cluster:consume(self.prefix .. "postbacks.retry." .. tier)) do
+      local id = record.header.ce_id
+      if not newest[id] or newest[id].timestamp < record.timestamp then
+        newest[id] = record
+      end
+    end
+  end
+  for id, record in pairs(newest) do
+    waiting[id] = tonumber(record.header.mp_due or 0) > (os.time() - 2) * 1000 or nil
+  end
+  return waiting
 end
 
 --- Starts one in `role` (all) and waits until it is ready.

@@ -13,10 +13,11 @@ local methods = {}
 methods.__index = methods
 
 --- `options`: `partner` (the fake one, all of whose requests are deliveries), `runtimes` (whose
--- attempt logs and dead letters are looked at; more can be added to `.runtimes`).
+-- attempt logs and dead letters are looked at; more can be added to `.runtimes`), `waiting` (tells what
+-- else waits, as a set of ids).
 function ledger.new(options)
   return setmetatable({
-    partner = options.partner, runtimes = options.runtimes or {},
+    partner = options.partner, runtimes = options.runtimes or {}, waiting = options.waiting,
     accepted = {}, count = 0, refused = 0,
     arrived = {}, delivered = {}, skipped = {}, put_off = {}, next_request = 1, duplicates = 0,
     pauses = { accepting = 0, delivering = 0 }, lines = {},
@@ -130,11 +131,12 @@ local function dead_letters(rt)
 end
 
 --- Where every accepted delivery is now: { delivered, skipped, dead, waiting, missing } as counts,
--- and `first`, one that is missing. With `with_dead` the dead letters are read, too.
-function methods:account(with_dead)
+-- and `first`, one that is missing. With `is_thorough` the dead letters are read, too, and what waits.
+function methods:account(is_thorough)
   read_requests(self)
   read_attempts(self)
-  local dead = with_dead and dead_letters(self.runtimes[1]) or {}
+  local dead = is_thorough and dead_letters(self.runtimes[1]) or {}
+  local waiting = is_thorough and self.waiting and self.waiting() or {}
   local books = { delivered = 0, skipped = 0, dead = 0, waiting = 0, missing = 0 }
   local now = os.date("!%Y-%m-%dT%H:%M:%S")
   for id in pairs(self.accepted) do
@@ -144,7 +146,7 @@ function methods:account(with_dead)
     if not fate and self.put_off[id] then
       fate = self.put_off[id] > now and "waiting"
     end
-    fate = fate or "missing"
+    fate = fate or waiting[id] and "waiting" or "missing"
     if fate == "missing" then
       books.first = books.first or id
     end
