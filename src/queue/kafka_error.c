@@ -15,6 +15,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR_NO_ERROR, MP_OK, "it worked"},
     {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, MP_EAGAIN, "no broker can be reached"},
     {RD_KAFKA_RESP_ERR__TRANSPORT, MP_EAGAIN, "the connection to a broker broke"},
+    {RD_KAFKA_RESP_ERR__BAD_MSG, MP_EAGAIN, "a broker's answer was cut short"},
     {RD_KAFKA_RESP_ERR__RESOLVE, MP_EAGAIN, "a broker's name is not known"},
     {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, MP_EAGAIN, "no broker acknowledged it in time"},
     {RD_KAFKA_RESP_ERR__TIMED_OUT, MP_EAGAIN, "the cluster did not answer in time"},

@@ -15,6 +15,10 @@
 #define ASK_AWAY_MS 500
 #define ANSWER_MS   3000
 #define STALLED_MS  5000
+/* A broker that died without a word does not answer, and is asked again for a while: the
+ * cluster is there all the same when others acknowledge, or answer the next time. */
+#define MISSES_MAX 3
+#define FRESH_MS   5000
 
 struct mp__kafka_watch {
     struct mp__kafka *engine;
@@ -28,6 +32,7 @@ struct mp__kafka_watch {
     char why[256];
     bool is_reached;
     int32_t pause_partitions;
+    int misses; /* answers that did not come, in a row */
 };
 
 /* A topic that is not there, or a partition without a leader. */
@@ -132,15 +137,31 @@ void mp__kafka_trouble(struct mp__kafka *engine, const char *why)
     tell(engine, why);
 }
 
+/* Whether the one answer that did not come says nothing yet. */
+static bool is_doubtful(const struct mp__kafka_watch *watch, int64_t now_ms)
+{
+    const struct mp__kafka *engine = watch->engine;
+    const struct mp__kafka_producer *producer = &engine->producer;
+    if (watch->is_reached || !engine->is_reachable || producer->all_down) {
+        return false;
+    }
+    return watch->misses < MISSES_MAX ||
+           (producer->acked_ms > 0 && now_ms - producer->acked_ms < FRESH_MS);
+}
+
 static void judge(struct mp__kafka_watch *watch)
 {
     struct mp__kafka *engine = watch->engine;
-    const struct mp__kafka_producer *producer = &engine->producer;
+    struct mp__kafka_producer *producer = &engine->producer;
     int64_t now_ms = mp_clock_mono_ms();
-    /* What does not lead anywhere any more is not told to be away: a leader's election
-     * goes on for seconds, and what is sent meanwhile is stored after it. */
+    watch->misses = watch->is_reached ? 0 : watch->misses + 1;
+    if (is_doubtful(watch, now_ms)) {
+        return;
+    }
+    producer->all_down = producer->all_down && !watch->is_reached;
+    /* What has no leader for a while is not told to be away: what is sent meanwhile is
+     * stored after the election. */
     engine->is_reachable = watch->is_reached && engine->has_pauses;
-    engine->producer.all_down = engine->producer.all_down && !watch->is_reached;
     if (watch->why[0] != '\0') {
         mp__kafka_trouble(engine, watch->why);
     } else if (!engine->has_pauses) {
@@ -166,8 +187,8 @@ static void again(struct mp__kafka_watch *watch)
 {
     const struct mp__kafka *engine = watch->engine;
     uv_update_time(engine->loop);
-    uv_timer_start(&watch->timer, on_timer, engine->trouble ? ASK_AWAY_MS : ASK_WELL_MS,
-                   0);
+    bool is_well = !engine->trouble && watch->misses == 0;
+    uv_timer_start(&watch->timer, on_timer, is_well ? ASK_WELL_MS : ASK_AWAY_MS, 0);
 }
 
 static void on_answer(uv_work_t *work, int status)
