@@ -78,6 +78,9 @@ void mp__app_stop(struct app *app)
     }
     app->is_stopping = true;
     app->closing = 1;
+    if (app->queue != NULL) {
+        mp_queue_rest(app->queue);
+    }
     if (app->ingest != NULL) {
         app->closing++;
         mp_ingest_close(app->ingest, on_quiet, app);

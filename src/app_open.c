@@ -29,7 +29,8 @@ static void on_outcomes(void *arg, struct mp_record_list *records)
         if (is_parked && app->settings->kafka == NULL) {
             mp__partners_orphan(app->partners, r->partner);
         }
-        bool is_left = app->queue == NULL || (is_parked && app->is_stopping);
+        bool is_left = app->queue == NULL ||
+                       (is_parked && app->is_stopping && app->settings->kafka == NULL);
         mp_record_list_push(is_left ? &left : &resolved, r);
     }
     mp_record_list_free(&left);

@@ -21,6 +21,7 @@ struct mp_queue_ops {
                        mp_dead_count_cb, void *);
     int (*dead_purge)(struct mp_queue *, const struct mp_dead_filter *, bool dry_run,
                       mp_dead_count_cb, void *);
+    void (*rest)(struct mp_queue *); /* NULL: its owner may as well drop what it gets */
     void (*close)(struct mp_queue *, void (*on_closed)(void *), void *);
 };
 struct mp_queue {

@@ -96,6 +96,10 @@ MP_MUST_CHECK int mp_queue_clear_pause(struct mp_queue *queue, struct mp_str nam
  * all. Of Kafka's, those that this process has read. */
 uint64_t mp_queue_waiting(struct mp_queue *queue, struct mp_str partner);
 
+/* Before a close: gives nothing more, while what the owner has ends and is resolved as
+ * ever; what it parks is left to the next start, or to another process. */
+void mp_queue_rest(struct mp_queue *queue);
+
 /* Stores everything that was resolved, then closes. Records still out are taken again at
  * the next start: resolve after close just frees. */
 void mp_queue_close(struct mp_queue *queue, void (*on_closed)(void *arg), void *arg);

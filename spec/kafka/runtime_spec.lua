@@ -1,5 +1,6 @@
 --- Moonpost on Kafka as its users see it: the API, kcat, several processes.
 local support = require("spec.support")
+local faults = require("spec.support.faults")
 local kafka = require("spec.support.kafka")
 local process = require("spec.support.process")
 local eventually, partner, runtime = support.eventually, support.partner, support.runtime
@@ -207,6 +208,28 @@ describe("Moonpost on Kafka", function()
     assert.equal(1, told.accepted)
     assert.equal("acme", told.deliveries[1].partner)
     arrived(3)
+  end)
+
+  kafka.it("takes no more while it drains: what comes meanwhile is whose the partitions are next", function()
+    fake.handler = function(request) return request.body:find("wait") and { hang = true } or 200 end
+    local first = start({ "--drain", "20s" })
+    first:accept("/events/acme", '{"wait":1}')
+    arrived(1)
+    first:terminate()
+    first.child:wait_for("draining", nil, "err")
+    local values = {}
+    for i = 1, 600 do
+      values[i] = ('{"n":%d}'):format(i)
+    end
+    broker:produce(topics.postbacks, { values = values, headers = { { "ce_subject", "acme" } } })
+    faults.let_pass(1500) -- what a lane must not hold up is spilled within a second
+    fake:release()
+    first:stop()
+    start()
+    arrived(601)
+    for _, tier in ipairs({ "5s", "30s", "2m", "10m" }) do
+      assert.equal(0, #broker:consume(prefix .. "postbacks.retry." .. tier))
+    end
   end)
 
   kafka.it("holds a pause on every process, and lifts it on every process", function()

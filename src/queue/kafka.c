@@ -27,7 +27,7 @@ static struct mp__kafka *engine_of(struct mp_queue *queue)
 bool mp__kafka_may_read(const struct mp__kafka *engine)
 {
     size_t bytes = engine->live_bytes - engine->group.head_bytes;
-    return !engine->is_closing && engine->kept < KEPT_MAX &&
+    return !engine->is_resting && !engine->is_closing && engine->kept < KEPT_MAX &&
            bytes < (size_t)engine->config.memory_bytes &&
            mp__kafka_lanes_want_more(&engine->lanes);
 }
@@ -321,6 +321,7 @@ static const struct mp_queue_ops ops = {
     .dead_show = dead_show,
     .dead_replay = dead_replay,
     .dead_purge = dead_purge,
+    .rest = mp__kafka_rest,
     .close = mp__kafka_close,
 };
 

@@ -43,12 +43,12 @@ struct mp__kafka {
     bool has_pauses; /* the owner knows them all: deliveries may begin */
     size_t kept;     /* sends that must not be lost, under way */
     size_t appending, appending_bytes;
-    struct mp__kafka_append *ended; /* to be answered in the next turn */
-    bool is_closing;                /* nothing new is taken */
-    bool is_shut;                   /* no turn any more */
-    int step;                       /* of kafka_close.c */
-    int closing;                    /* parts that have not closed yet */
-    int64_t store_until_ms;
+    struct mp__kafka_append *ended;   /* to be answered in the next turn */
+    bool is_resting, is_closing;      /* nothing is read, or given; nor appended */
+    bool is_shut;                     /* no turn any more */
+    int step;                         /* of kafka_close.c */
+    int closing;                      /* parts that have not closed yet */
+    int64_t close_ms, store_until_ms; /* monotonic */
     uv_work_t destroying;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -96,6 +96,7 @@ void mp__kafka_ready(struct mp__kafka *engine, struct mp__kafka_item *item,
 bool mp__kafka_may_read(const struct mp__kafka *engine);
 
 /* --- kafka_close.c */
+void mp__kafka_rest(struct mp_queue *queue);
 void mp__kafka_close(struct mp_queue *queue, void (*on_closed)(void *arg), void *arg);
 /* Called by the group when it has closed. */
 void mp__kafka_group_has_closed(struct mp__kafka *engine);

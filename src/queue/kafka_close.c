@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "kafka.h"
+#include "kafka_group_parts.h"
 #include "moonpost/clock.h"
 #include "moonpost/log.h"
 
@@ -11,6 +12,7 @@
  * blocks, on a pool thread. */
 
 #define STORE_MS 10000
+#define CLOSE_MS 15000 /* storing is over then, though leaving took long */
 
 enum step { OPEN, LEAVING, STORING, PARTS, HANDLES };
 
@@ -96,7 +98,9 @@ static void close_parts(struct mp__kafka *engine)
 void mp__kafka_group_has_closed(struct mp__kafka *engine)
 {
     engine->step = STORING;
-    engine->store_until_ms = mp_clock_mono_ms() + STORE_MS;
+    int64_t until_ms = mp_clock_mono_ms() + STORE_MS;
+    int64_t last_ms = engine->close_ms + CLOSE_MS;
+    engine->store_until_ms = until_ms < last_ms ? until_ms : last_ms;
 }
 
 void mp__kafka_close_on(struct mp__kafka *engine)
@@ -107,6 +111,16 @@ void mp__kafka_close_on(struct mp__kafka *engine)
     }
 }
 
+/* What waits here goes to whom the partitions go to; in lanes it would be spilled. */
+void mp__kafka_rest(struct mp_queue *queue)
+{
+    struct mp__kafka *engine = (struct mp__kafka *)(void *)queue;
+    engine->is_resting = true;
+    if (engine->config.delivers) {
+        mp__kafka_sweep(engine);
+    }
+}
+
 void mp__kafka_close(struct mp_queue *queue, void (*on_closed)(void *arg), void *arg)
 {
     struct mp__kafka *engine = (struct mp__kafka *)(void *)queue;
@@ -114,6 +128,7 @@ void mp__kafka_close(struct mp_queue *queue, void (*on_closed)(void *arg), void 
     engine->on_closed = on_closed;
     engine->closed_arg = arg;
     engine->step = LEAVING;
+    engine->close_ms = mp_clock_mono_ms();
     if (engine->config.delivers) {
         mp__kafka_group_close(engine);
     } else {

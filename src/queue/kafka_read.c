@@ -61,7 +61,8 @@ bool mp__kafka_item_is_ours(const struct mp__kafka_item *item)
 bool mp__kafka_item_may_wait(const struct mp__kafka *engine,
                              const struct mp__kafka_item *item)
 {
-    return engine->group.state == MP__KAFKA_GROUP_READING && mp__kafka_item_is_ours(item);
+    return engine->group.state == MP__KAFKA_GROUP_READING && !engine->is_resting &&
+           mp__kafka_item_is_ours(item);
 }
 
 /* --- one record */

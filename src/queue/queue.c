@@ -60,6 +60,13 @@ int mp_queue_dead_purge(struct mp_queue *queue, const struct mp_dead_filter *fil
     return queue->ops->dead_purge(queue, filter, dry_run, done, arg);
 }
 
+void mp_queue_rest(struct mp_queue *queue)
+{
+    if (queue->ops->rest) {
+        queue->ops->rest(queue);
+    }
+}
+
 void mp_queue_close(struct mp_queue *queue, void (*on_closed)(void *arg), void *arg)
 {
     queue->ops->close(queue, on_closed, arg);
