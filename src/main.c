@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     size_t table_count, word_count;
     const struct mp_option *table = mp_cli_options(&table_count);
     static const char *words[WORDS_MAX];
-    struct mp_settings settings = {0};
+    static struct mp_settings settings; /* its lists live as long as the process */
     struct mp_error err = {0};
     if (mp_options_parse(table, table_count, command, argc - 2, argv + 2, &settings,
                          words, WORDS_MAX, &word_count, &err) != MP_OK) {
