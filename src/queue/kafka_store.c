@@ -10,6 +10,11 @@
 /* What leaves its partition for another topic: produce it, await its report, and only
  * then is it done where it came from. A crash between the two costs a duplicate. */
 
+/* What a wait may lack of a tier's length, since a moment has passed from when it was
+ * set: the tier that is one too short would be gone round several times. Those behind it
+ * there are so late at most. */
+#define SLACK_MS 500
+
 struct store {
     struct mp__kafka_send send;
     struct mp__kafka *engine;
@@ -104,7 +109,7 @@ static int prepare_retry(struct mp__kafka_send *send, struct mp_buf *key,
         return MP_ECLOSED;
     }
     struct mp__kafka_notes notes = {.unknown_ms = store->item->unknown_ms};
-    send->topic = mp__kafka_tier_for(record->due_ms - mp_clock_wall_ms());
+    send->topic = mp__kafka_tier_for(record->due_ms - mp_clock_wall_ms() + SLACK_MS);
     *headers = mp__kafka_record_headers(record, send->topic, &notes);
     return *headers ? mp__kafka_record_key(record, send->topic, key) : MP_ENOMEM;
 }
