@@ -10,7 +10,8 @@
 #include "moonpost/clock.h"
 #include "moonpost/log.h"
 
-#define TICK_MS 100
+#define TICK_MS    100
+#define UNACKED_MS 500 /* a leader may have died: who leads now is asked for */
 /* What one turn does of each before others have theirs. */
 #define TURN_REPORTS 4096
 #define TURN_RECORDS 1024
@@ -126,7 +127,10 @@ static void on_tick(uv_timer_t *timer)
         mp__kafka_group_tick(engine);
         hand_over(engine);
     }
-    if (engine->producer.all_down && engine->is_reachable) {
+    const struct mp__kafka_producer *producer = &engine->producer;
+    bool is_slow = producer->waiting_ms > 0 &&
+                   mp_clock_mono_ms() - producer->waiting_ms > UNACKED_MS;
+    if (is_slow || (producer->all_down && engine->is_reachable)) {
         mp__kafka_watch_hurry(engine);
     }
     mp__kafka_measure(engine);

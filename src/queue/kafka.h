@@ -114,7 +114,7 @@ void mp__kafka_measure(struct mp__kafka *engine);
 MP_MUST_CHECK int mp__kafka_watch_start(struct mp__kafka *engine);
 /* NULL: well. Told to the owner when it changes. */
 void mp__kafka_trouble(struct mp__kafka *engine, const char *why);
-/* Something happened that may change the answer: asks at once. */
+/* Something happened that may change the answer: asks soon. */
 void mp__kafka_watch_hurry(struct mp__kafka *engine);
 void mp__kafka_watch_close(struct mp__kafka *engine, void (*on_closed)(void *arg),
                            void *arg);

@@ -14,6 +14,7 @@
 #define ASK_WELL_MS 2000
 #define ASK_AWAY_MS 500
 #define ANSWER_MS   3000
+#define ASK_SOON_MS 250 /* while something waits: who leads now is what it waits for */
 #define STALLED_MS  5000
 /* A broker that died without a word does not answer, and is asked again for a while: the
  * cluster is there all the same when others acknowledge, or answer the next time. */
@@ -33,6 +34,7 @@ struct mp__kafka_watch {
     bool is_reached;
     int32_t pause_partitions;
     int misses; /* answers that did not come, in a row */
+    int64_t asked_ms;
 };
 
 /* A topic that is not there, or a partition without a leader. */
@@ -110,9 +112,18 @@ static void begin(struct mp__kafka_watch *watch)
     }
 }
 
+static bool is_told(const struct mp__kafka *engine, const char *why)
+{
+    return why && engine->trouble ? strcmp(why, engine->trouble) == 0
+                                  : !why && !engine->trouble;
+}
+
 static void tell(struct mp__kafka *engine, const char *why)
 {
     const struct mp_queue_owner *owner = &engine->base.owner;
+    if (is_told(engine, why)) {
+        return;
+    }
     if (why) {
         snprintf(engine->trouble_text, sizeof(engine->trouble_text), "%s", why);
     }
@@ -124,9 +135,7 @@ static void tell(struct mp__kafka *engine, const char *why)
 
 void mp__kafka_trouble(struct mp__kafka *engine, const char *why)
 {
-    bool is_same = why && engine->trouble ? strcmp(why, engine->trouble) == 0
-                                          : !why && !engine->trouble;
-    if (engine->is_closing || is_same) {
+    if (engine->is_closing || is_told(engine, why)) {
         return;
     }
     if (why) {
@@ -211,6 +220,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct mp__kafka_watch *watch = timer->data;
     watch->handle = watch->engine->producer.handle;
+    watch->asked_ms = mp_clock_mono_ms();
     watch->is_asking =
         uv_queue_work(watch->engine->loop, &watch->work, ask, on_answer) == 0;
     if (!watch->is_asking) {
@@ -236,9 +246,11 @@ int mp__kafka_watch_start(struct mp__kafka *engine)
 void mp__kafka_watch_hurry(struct mp__kafka *engine)
 {
     struct mp__kafka_watch *watch = engine->watch;
-    if (watch && !watch->is_asking && !watch->is_closing) {
-        uv_timer_start(&watch->timer, on_timer, 0, 0);
+    if (!watch || watch->is_asking || watch->is_closing) {
+        return;
     }
+    int64_t wait_ms = watch->asked_ms + ASK_SOON_MS - mp_clock_mono_ms();
+    uv_timer_start(&watch->timer, on_timer, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
 void mp__kafka_watch_close(struct mp__kafka *engine, void (*closed)(void *arg), void *arg)
