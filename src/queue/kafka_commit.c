@@ -13,7 +13,7 @@
 
 /* What is done and not committed is sent twice after a crash, so a commit follows soon;
  * its bytes are what it costs the broker, so a large one keeps the next away. */
-#define COMMIT_MIN_MS 20
+#define COMMIT_MIN_MS 5
 #define COMMIT_MAX_MS 200
 #define BYTES_A_MS    100
 #define ENTRY_BYTES   64
