@@ -1,22 +1,12 @@
 --- Kafka's lanes: which are too slow, what of theirs is spilled, and until when. On a simulated clock.
 local support = require("spec.support.lanes")
+local told = support.told
 
 -- C calls back into Lua here, which compiled code cannot take.
 jit.off(true, true)
 
 local MIN, MAX = 5000, 600000
 local lanes
-
--- How many were spilled, why, and the first and last due time.
-local function told(spills)
-  if #spills == 0 then
-    return { 0 }
-  end
-  for _, one in ipairs(spills) do
-    assert.equal(spills[1].why, one.why)
-  end
-  return { #spills, spills[1].why, spills[1].due, spills[#spills].due }
-end
 
 before_each(function()
   lanes = support.open()

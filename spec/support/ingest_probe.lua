@@ -11,11 +11,11 @@ local probe = {}
 local methods = {}
 methods.__index = methods
 
-local path = (os.getenv("MOONPOST_BUILD") or "build") .. "/mp_ingest_probe"
+local binary = (os.getenv("MOONPOST_BUILD") or "build") .. "/mp_ingest_probe"
 
 function probe.start(args)
   local self = setmetatable({ seen = 1 }, methods)
-  self.child = process.spawn(path, { args = args })
+  self.child = process.spawn(binary, { args = args })
   local line = self.child:wait_for("^listening ", nil, "out")
   self.address = line:match("^listening (.+)$")
   return self
@@ -23,7 +23,7 @@ end
 
 --- Starts it where it must refuse to: the status' name and the sentence.
 function probe.refused(args)
-  local child = process.run(path, { args = args })
+  local child = process.run(binary, { args = args })
   return (child.out[1] or ""):match("^refused (%S+) (.*)$")
 end
 
@@ -39,6 +39,26 @@ function methods:records(count)
   end
   self.seen = self.seen + count
   return records
+end
+
+--- Posts, with further field lines.
+function methods:post(path, body, ...)
+  return raw.ask(self.address, raw.request("POST", path, { ... }, body))
+end
+
+--- The stable word of a problem: "unknown-partner".
+function probe.slug(answer)
+  return answer.json.type:match("[%w-]+$")
+end
+
+--- Posts what must be answered with a problem, nothing accepted: status, slug, problem.
+function methods:problem(path, body, ...)
+  local answer = self:post(path, body, ...)
+  assert.equal("application/problem+json", answer.headers["content-type"])
+  assert.equal(answer.status, answer.json.status)
+  assert.is_string(answer.json.title)
+  assert.equal(0, self:untaken())
+  return answer.status, probe.slug(answer), answer.json
 end
 
 --- How many records came that nobody took.

@@ -3,6 +3,7 @@
 --   local lanes = require("spec.support.lanes").open()
 --   lanes.put("p", 300); lanes.flush(); lanes.pass(500); lanes.close()
 -- `lanes.also(id)`, when set, is called from inside a spill.
+local assert = require("luassert")
 local ffi = require("ffi")
 local c = require("spec.support.cdef").load()
 local slice = require("spec.support.slice")
@@ -46,6 +47,17 @@ local function on_spill(self, item, why, due_ms)
   if self.also then
     self.also(tonumber(item.offset))
   end
+end
+
+--- How many were spilled, why, and the first and last due time.
+function lanes.told(spills)
+  if #spills == 0 then
+    return { 0 }
+  end
+  for _, one in ipairs(spills) do
+    assert.equal(spills[1].why, one.why)
+  end
+  return { #spills, spills[1].why, spills[1].due, spills[#spills].due }
 end
 
 local methods = {}
