@@ -135,6 +135,7 @@ static void free_rooms(struct app *app)
     mp__partners_free(app->partners);
     mp_directory_free(app->directory);
     mp_egress_free(app->egress);
+    mp__proxies_fini(&app->proxies);
     mp_metrics_free(app->metrics);
 }
 

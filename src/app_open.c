@@ -235,6 +235,9 @@ static int open_deliver(struct app *app)
         .egress = app->egress,
         .metrics = app->metrics,
         .version = MP_VERSION,
+        .folder = app->settings->data,
+        .proxies = app->proxies.items,
+        .proxy_count = app->proxies.count,
         .log_fd = 1,
         .arg = app,
         .on_outcomes = on_outcomes,
@@ -248,6 +251,9 @@ static int open_scripts(struct app *app)
 {
     struct mp_scripts_config config = {
         .folder = app->settings->scripts,
+        .secrets = app->settings->secrets,
+        .proxies = app->proxies.names,
+        .proxy_count = app->proxies.count,
         .builder = mp_request_try,
         .on_change = on_script_change,
         .on_loaded = on_scripts_loaded,
@@ -269,6 +275,9 @@ int mp__app_open(struct app *app)
     if (status == MP_OK) {
         status = mp__partners_accept(app->partners, mp_str_of(app->settings->partners),
                                      app->err);
+    }
+    if (status == MP_OK) {
+        status = mp__proxies_read(&app->settings->proxies, &app->proxies, app->err);
     }
     if (status == MP_OK) {
         status = mp_script_watchdog_start();

@@ -5,12 +5,24 @@
 
 #include "app.h"
 #include "moonpost/console.h"
+#include "moonpost/deliver.h"
 #include "moonpost/engine.h"
 #include "moonpost/metrics.h"
 #include "partners.h"
 
 /* Shared by app.c, which runs and drains, and app_open.c, which builds the rooms and
  * joins them. */
+
+/* What --proxy named, in the order it was given. */
+struct mp_proxies {
+    struct mp_proxy *items;
+    struct mp_str *names;
+    size_t count;
+};
+/* MP_EINVAL names what is wrong, never the address: it may hold a password. */
+MP_MUST_CHECK int mp__proxies_read(const struct mp_option_texts *texts,
+                                   struct mp_proxies *out, struct mp_error *err);
+void mp__proxies_fini(struct mp_proxies *proxies);
 
 /* One process: the rooms, and what is left of the way down once it has begun. */
 struct app {
@@ -21,6 +33,7 @@ struct app {
     uv_timer_t tick;
     struct mp_metrics *metrics;
     struct mp_egress *egress;
+    struct mp_proxies proxies;
     struct mp_directory *directory;
     struct mp__partners *partners;
     struct mp_deliver *deliver; /* NULL: this process only takes events in */

@@ -148,11 +148,25 @@ void mp__partners_apply(struct mp__partners *partners, struct partner *partner)
     }
 }
 
+/* A batch needs more records in hand than the usual lane; the next one gathers while it
+ * is under way. */
+static void give_depth(struct mp__partners *partners, const struct partner *partner)
+{
+    if (partners->queue != NULL && partner->script != NULL) {
+        int64_t size = partner->script->batch.size;
+        mp_queue_set_depth(partners->queue, mp_str_of(partner->name),
+                           size > 0 ? 2 * (size_t)size : 0);
+    }
+}
+
 void mp__partners_attach(struct mp__partners *partners, struct mp_queue *queue,
                          struct mp_deliver *deliver)
 {
     partners->queue = queue;
     partners->deliver = deliver;
+    for (size_t i = 0; i < partners->count; i++) {
+        give_depth(partners, partners->items[i]);
+    }
     for (size_t i = 0; deliver != NULL && i < partners->count; i++) {
         mp__partners_apply(partners, partners->items[i]);
         for (struct lane_pause *l = partners->items[i]->lanes; l != NULL; l = l->next) {
@@ -187,6 +201,7 @@ static void take_script(struct mp__partners *partners, struct partner *partner,
     }
     mp_log_info("app", "%s: generation %s is live", partner->name, script->generation);
     mp__partners_end_pauses(partners, partner, true);
+    give_depth(partners, partner);
     if (partners->deliver != NULL) {
         mp_deliver_set_script(partners->deliver, mp_str_of(partner->name), script);
     }

@@ -36,9 +36,10 @@ enum mp_role { MP_ROLE_INGEST = 1, MP_ROLE_DELIVER = 2, MP_ROLE_ALL = 3 };
 
 struct mp_settings {
     /* run */
-    const char *listen, *scripts, *data, *egress_allow, *ingest_token_file,
+    const char *listen, *scripts, *secrets, *data, *egress_allow, *ingest_token_file,
         *api_token_file;
     const char *log_level, *ingest_rate;
+    struct mp_option_texts proxies;
     bool no_auth;
     int64_t workers, drain_ms, idempotency_window_ms;
     struct mp_ingest_limits limits;

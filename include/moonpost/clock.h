@@ -35,3 +35,6 @@ MP_MUST_CHECK int mp_time_parse(struct mp_str text, int64_t *out_wall_ms);
 /* RFC 9110 section 5.6.7: IMF-fixdate, and the two obsolete forms. MP_EINVAL otherwise.
  */
 MP_MUST_CHECK int mp_http_date_parse(struct mp_str text, int64_t *out_wall_ms);
+/* A moment as events write it: RFC 3339, an HTTP date, or a number of seconds or (from
+ * 10^11 on) milliseconds since 1970, with or without a fraction. MP_EINVAL otherwise. */
+MP_MUST_CHECK int mp_time_read(struct mp_str text, int64_t *out_wall_ms);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "moonpost/egress.h"
 #include "moonpost/queue.h"
 #include "moonpost/scripts.h"
 
@@ -15,26 +16,33 @@
 
 struct mp_deliver;
 
-/* Addresses that may be reached though they are private: CIDRs. */
-struct mp_egress;
-MP_MUST_CHECK int mp_egress_new(struct mp_egress **out);
-void mp_egress_free(struct mp_egress *egress);
-/* "127.0.0.0/8,::1/128,10.1.2.3". MP_EINVAL names the entry. */
-MP_MUST_CHECK int mp_egress_allow(struct mp_egress *egress, struct mp_str list,
-                                  struct mp_error *err);
-/* `address` is a struct sockaddr. True for public addresses and those allowed. IPv4
- * inside IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 it is. */
-bool mp_egress_permits(const struct mp_egress *egress, const void *address);
-
-/* Builds the request of one attempt into a fresh (init or reset) one: `required`,
- * accepts, vars, url, body, headers, `request`, host and field checks, in the contract's
- * order. MP_OK: `request` is whole. MP_EDEAD: `verdict` says what the delivery is instead
- * (dead, skipped). MP_ESCRIPT, MP_EBUDGET: `err` says why. */
+/* Builds the request of one attempt into a fresh (init or reset) one: `max_age`,
+ * `required`, accepts, vars, url, body, headers, `request`, host and field checks, in the
+ * contract's order. A batch's (context->members) begins with the url. MP_OK: `request` is
+ * whole. MP_EDEAD: `verdict` says what the delivery is instead (dead, skipped).
+ * MP_ESCRIPT, MP_EBUDGET: `err` says why. */
 MP_MUST_CHECK int mp_request_build(struct mp_script *script,
                                    struct mp_script_state *state,
                                    const struct mp_context *context,
                                    struct mp_request *request, struct mp_verdict *verdict,
                                    struct mp_error *err);
+/* One event's piece of a batch, into an inited item: `max_age`, `required`, accepts, vars
+ * and `item`, of this delivery alone. MP_EDEAD and the rest as above. */
+MP_MUST_CHECK int mp_item_build(struct mp_script *script, struct mp_script_state *state,
+                                const struct mp_context *context, struct mp_item *item,
+                                struct mp_verdict *verdict, struct mp_error *err);
+/* What the members of one batch have in common: the values that batch.by names. */
+MP_MUST_CHECK int mp_batch_key(const struct mp_script *script,
+                               const struct mp_record *record, struct mp_buf *out);
+/* What an exchange means: `answers`, then the verdict hook, then the status. `by` is
+ * static: "answers", "verdict" or "default". In a batch `members` gets each one's own,
+ * never NONE (SPLIT is all of them); else NULL. MP_ESCRIPT, MP_EBUDGET: the hook threw,
+ * the default holds, `err` says why. */
+MP_MUST_CHECK int mp_judge(struct mp_script *script, struct mp_script_state *state,
+                           const struct mp_context *context,
+                           const struct mp_response *response, struct mp_verdict *verdict,
+                           struct mp_verdict *members, const char **by,
+                           struct mp_error *err);
 /* An mp_try_builder. */
 void mp_request_try(struct mp_script *script, struct mp_script_state *state,
                     struct mp_try *try_);
@@ -55,12 +63,19 @@ int64_t mp_backoff_ms(const struct mp_script *script, uint32_t attempts_made,
 #include <uv.h>
 struct mp_metrics;
 
+/* One --proxy name=http://[user:password@]host:port. Never shown but by its name. */
+struct mp_proxy {
+    struct mp_str name, url;
+};
 struct mp_deliver_config {
     unsigned workers; /* 0: as many as cores */
     const struct mp_egress *egress;
     struct mp_metrics *metrics;
     const char *version; /* User-Agent: Moonpost/<version> */
-    int log_fd;          /* the attempt log; 1 */
+    const char *folder; /* --data: where rotated refresh tokens are kept; NULL: nowhere */
+    const struct mp_proxy *proxies;
+    size_t proxy_count;
+    int log_fd; /* the attempt log; 1 */
     void *arg;
     /* Every record of a loop turn, each with its outcome: for the queue. */
     void (*on_outcomes)(void *arg, struct mp_record_list *records);

@@ -13,6 +13,7 @@ struct mp_queue_ops {
     void (*release)(struct mp_queue *, struct mp_str name);
     int (*set_pause)(struct mp_queue *, const struct mp_pause *);
     int (*clear_pause)(struct mp_queue *, struct mp_str name);
+    void (*set_depth)(struct mp_queue *, struct mp_str partner, size_t records);
     uint64_t (*waiting)(struct mp_queue *, struct mp_str partner);
     int (*dead_list)(struct mp_queue *, struct mp_str partner, size_t limit,
                      struct mp_str cursor, mp_dead_page_cb, void *);

@@ -17,7 +17,8 @@ enum mp_verdict_kind {
     MP_VERDICT_RETRY,
     MP_VERDICT_DEAD,
     MP_VERDICT_SKIPPED,
-    MP_VERDICT_PAUSE
+    MP_VERDICT_PAUSE,
+    MP_VERDICT_SPLIT /* of a batch: in two, at once, no attempt spent */
 };
 
 struct mp_verdict {
@@ -25,7 +26,7 @@ struct mp_verdict {
     int64_t delay_ms; /* of RETRY, when the script named one; -1: the schedule's */
     char why[256];    /* one line for a person; may be empty */
 };
-/* "delivered" "retry" "dead" "skipped" "pause"; "" for NONE. */
+/* "delivered" "retry" "dead" "skipped" "pause" "split"; "" for NONE. */
 const char *mp_verdict_name(enum mp_verdict_kind kind);
 /* MP_VERDICT_NONE when it is none of the words. */
 enum mp_verdict_kind mp_verdict_of_name(struct mp_str name);
@@ -77,6 +78,12 @@ MP_MUST_CHECK int mp_request_set_header(struct mp_request *request, struct mp_st
                                         struct mp_str value, struct mp_str shown,
                                         struct mp_error *err);
 void mp_request_remove_header(struct mp_request *request, struct mp_str name);
+
+/* One delivery's piece of a batch's body. `shown` is the same with secrets as
+ * [secret x]; empty: there are none. */
+struct mp_item {
+    struct mp_buf wire, shown;
+};
 
 #define MP_RESPONSE_BODY_MAX (64 * 1024)
 

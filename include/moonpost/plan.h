@@ -6,45 +6,42 @@
 #include <stdint.h>
 
 #include "moonpost/exchange.h"
+#include "moonpost/leaf.h"
 #include "moonpost/record.h"
-#include "moonpost/template.h"
 
 /* One loaded version of a partner's script, as C reads it. What has no function in it is
  * all here and never enters Lua again. Immutable once made, so any thread may read it. */
 
-enum mp_leaf_kind {
-    MP_LEAF_NONE,
-    MP_LEAF_TEXT,     /* constant text, in `text` */
-    MP_LEAF_RAW,      /* a constant JSON token (number, true, false), in `text` */
-    MP_LEAF_TEMPLATE, /* in `template_` */
-    MP_LEAF_VALUE, /* one expression and nothing else: the event's value as it is; `text`
-                      is its name, `template_` the same as a template */
-    MP_LEAF_FUNCTION /* `function`: a number for mp_script_call_leaf */
-};
-struct mp_leaf {
-    enum mp_leaf_kind kind;
-    struct mp_str text;
-    struct mp_template *template_;
-    int function;
-};
-struct mp_named_leaf {
-    struct mp_str name;
-    struct mp_leaf leaf;
-};
-enum mp_node_kind { MP_NODE_LEAF, MP_NODE_OBJECT, MP_NODE_LIST };
-/* A table body. Object members are sorted by key. */
-struct mp_node {
-    enum mp_node_kind kind;
-    struct mp_str key;
-    struct mp_leaf leaf;
-    struct mp_node *children;
-    size_t count;
-};
 enum mp_body_kind {
     MP_BODY_DEFAULT, /* the event's own bytes with POST, PUT, PATCH; else none */
     MP_BODY_TEXT,    /* `body.leaf`: a string or function */
     MP_BODY_JSON,    /* `body`: a table */
     MP_BODY_FORM     /* `form` */
+};
+/* `batch`. Without `item` a piece is the event's own bytes; without a body the body is
+ * the pieces, as a JSON list or a line each. */
+struct mp_batch_plan {
+    int64_t size; /* 0: every delivery goes alone */
+    int64_t wait_ms;
+    int64_t bytes; /* of all pieces */
+    struct mp_str *by;
+    size_t by_count;
+    bool is_ndjson;
+    bool has_item;
+    struct mp_node item;
+};
+/* Text that may be a secret: `shown` is how it may be shown, empty when it is none. */
+struct mp_hidden {
+    struct mp_str text, shown;
+};
+/* What is not given is empty. With a refresh token that grant, else client credentials
+ * (RFC 6749 sections 6 and 4.4). */
+struct mp_oauth2 {
+    struct mp_hidden token_url, client_id, client_secret, refresh_token, scope, audience;
+    bool in_body; /* the client's name and secret (section 2.3.1); else Basic */
+};
+struct mp_tls {
+    struct mp_hidden cert, key, ca; /* PEM */
 };
 /* One entry of `answers`. Zero statuses, empty body, no json members: that condition is
  * absent. */
@@ -75,7 +72,9 @@ struct mp_script {
     struct mp_str path;   /* as shown in errors: "scripts/acme.lua" */
     struct mp_str source; /* the file's bytes */
     char method[32];      /* empty: the default (or, for postback, the request's own) */
-    struct mp_leaf url;
+    struct mp_named_leaf *vars; /* sorted by name; they see the event, not each other */
+    size_t var_count;
+    struct mp_leaf url; /* TEXT, TEMPLATE, FUNCTION, BY of these, or NONE */
     struct mp_named_leaf *headers;
     size_t header_count;
     enum mp_body_kind body_kind;
@@ -94,6 +93,13 @@ struct mp_script {
     double jitter;
     int64_t timeout_ms;
     int64_t concurrency;
+    double rate_per_second;   /* 0: none */
+    int64_t max_age_ms;       /* -1: none */
+    struct mp_str max_age_of; /* a name as in a template; empty: since it was accepted */
+    struct mp_batch_plan batch;
+    struct mp_oauth2 *oauth2; /* NULL: none; tls too */
+    struct mp_tls *tls;
+    struct mp_str proxy;  /* the name of one of --proxy; empty: none */
     struct mp_str *hosts; /* as mp_authority_of writes them, the url's own included */
     size_t host_count;
     bool hosts_free; /* postback.lua */

@@ -92,6 +92,10 @@ MP_MUST_CHECK int mp_queue_set_pause(struct mp_queue *queue,
                                      const struct mp_pause *pause);
 MP_MUST_CHECK int mp_queue_clear_pause(struct mp_queue *queue, struct mp_str name);
 
+/* How many records a partner's lane may have in the owner's hands at a time: more than
+ * the usual 256 where a batch needs them. 0: the usual. */
+void mp_queue_set_depth(struct mp_queue *queue, struct mp_str partner, size_t records);
+
 /* Deliveries of a partner not yet settled or dead, in flight included; an empty name: of
  * all. Of Kafka's, those that this process has read. */
 uint64_t mp_queue_waiting(struct mp_queue *queue, struct mp_str partner);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "moonpost/plan.h"
+#include "moonpost/secrets.h"
 
 /* Scripts and what runs in them: generations, Lua states, the calls and their budget. */
 
@@ -13,13 +14,28 @@
 struct mp_script *mp_script_ref(struct mp_script *script);
 void mp_script_unref(struct mp_script *script);
 
+/* What a script finds around it. The strings live as long as any script loaded with it;
+ * the secrets are shared, each script takes a reference. A NULL environment, or a zeroed
+ * one: no lib, no secrets but the environment's, any proxy's name. */
+struct mp_script_env {
+    const char *lib_folder; /* where `require` looks; NULL: nowhere */
+    struct mp_secrets *secrets;
+    const struct mp_str *proxies; /* their names; NULL: any is taken */
+    size_t proxy_count;
+};
+
 /* Loads, checks wholly and compiles one script. On failure `err` reads
  * "scripts/acme.lua:7: <what is wrong>: <what to write instead>". `shown` is the path as
  * errors show it. Blocks for as long as the script's own code takes, at most the budget.
  */
 MP_MUST_CHECK int mp_script_load(struct mp_str name, struct mp_str source,
-                                 const char *shown, struct mp_script **out,
-                                 struct mp_error *err);
+                                 const char *shown, const struct mp_script_env *env,
+                                 struct mp_script **out, struct mp_error *err);
+/* What it was loaded with: to hide values in what others say. Never NULL. */
+const struct mp_secrets *mp_script_secrets(const struct mp_script *script);
+/* It, or what it requires, asked for that module or secret while it loaded. */
+bool mp_script_uses_lib(const struct mp_script *script, struct mp_str module);
+bool mp_script_uses_secret(const struct mp_script *script, struct mp_str name);
 
 /* A Lua state with the script loaded in it: for the calls below, on one thread at a time,
  * whose stack is MP_SCRIPT_STACK_BYTES. Holds a reference to the script. */
@@ -29,12 +45,18 @@ MP_MUST_CHECK int mp_script_state_new(struct mp_script *script,
                                       struct mp_script_state **out, struct mp_error *err);
 void mp_script_state_free(struct mp_script_state *state);
 
-/* What a hook is told of the delivery: the event and `ctx`. */
+/* What a hook is told of the delivery: the event and `ctx`. In a batch's url, headers,
+ * body and hooks `record` is the first member's, `ctx.id` the batch's, `ctx.ids` all; the
+ * attempt is the highest. In an `item` all is that event's own. */
 struct mp_context {
     const struct mp_record *record;
-    uint32_t attempt; /* from 1: this one */
-    bool last;        /* no attempt is left after it */
-    int64_t now_ms;   /* wall */
+    uint32_t attempt;                       /* from 1: this one */
+    bool last;                              /* no attempt is left after it */
+    int64_t now_ms;                         /* wall: what time.now() says */
+    const struct mp_record *const *members; /* NULL: no batch, or inside an item */
+    const struct mp_item *items;            /* their pieces */
+    size_t member_count;
+    struct mp_str batch_id;
 };
 
 /* What a function in a leaf returned. Text or a raw JSON token, in `bytes`, which the
@@ -65,11 +87,12 @@ MP_MUST_CHECK int mp_script_call_request(struct mp_script_state *state,
                                          const struct mp_context *context,
                                          struct mp_request *request,
                                          struct mp_error *err);
-MP_MUST_CHECK int mp_script_call_verdict(struct mp_script_state *state,
-                                         const struct mp_context *context,
-                                         const struct mp_response *response,
-                                         struct mp_verdict *verdict,
-                                         struct mp_error *err);
+/* In a batch `members` (context->member_count of them) gets what a table named by place
+ * or id, NONE for the others; else NULL, and a table is an error. */
+MP_MUST_CHECK int
+mp_script_call_verdict(struct mp_script_state *state, const struct mp_context *context,
+                       const struct mp_response *response, struct mp_verdict *verdict,
+                       struct mp_verdict *members, struct mp_error *err);
 /* How long the last call took. */
 int64_t mp_script_state_last_us(const struct mp_script_state *state);
 

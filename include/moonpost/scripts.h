@@ -51,6 +51,9 @@ typedef void (*mp_try_builder)(struct mp_script *script, struct mp_script_state 
 
 struct mp_scripts_config {
     const char *folder;
+    const char *secrets;          /* --secrets, watched like the folder; NULL: none */
+    const struct mp_str *proxies; /* their names */
+    size_t proxy_count;
     mp_try_builder builder;
     void (*on_change)(void *arg, const struct mp_scripts_change *change); /* main loop */
     void (*on_loaded)(void *arg); /* main loop: once, after the first whole pass */
@@ -73,12 +76,13 @@ void mp_scripts_close(struct mp_scripts *scripts, void (*on_closed)(void *arg),
 
 /* `moonpost check`: loads each file (or every file of a folder), calls `each` with the
  * error or NULL. Blocks. Returns how many failed. */
-int mp_scripts_check(const char *path,
+int mp_scripts_check(const char *path, const char *secrets,
                      void (*each)(void *arg, const char *file, struct mp_script *script,
                                   const char *error),
                      void *arg);
 /* `moonpost try` without a server: loads the partner's file from `folder` and builds.
  * Blocks. */
-MP_MUST_CHECK int mp_scripts_try_file(const char *folder, mp_try_builder builder,
-                                      struct mp_try *try_, struct mp_error *err);
+MP_MUST_CHECK int mp_scripts_try_file(const char *folder, const char *secrets,
+                                      mp_try_builder builder, struct mp_try *try_,
+                                      struct mp_error *err);
 #endif

@@ -151,7 +151,6 @@ describe("loading a script", function()
     { "local a = {}\nlocal b = a.c.d\nreturn {}", "scripts/acme.lua:2: attempt to index field 'c'" },
     { "x()", "scripts/acme.lua:1: unknown global `x`" },
     { "return { url = tostrin(1) }", "unknown global `tostrin`: did you mean `tostring`?" },
-    { "return { url = by(\"a\", {}) }", "`by` is not available" },
     { "return 5", "it returned number" },
     { "local a", "it returned nothing" },
     { with("heads = {}"), "scripts/acme.lua:3:", "unknown key `heads`: did you mean `headers`?" },

@@ -90,8 +90,8 @@ void mp__probe_load_script(struct mp_str partner, const char *path)
     fclose(file);
     struct mp_script *script;
     struct mp_error err;
-    if (mp_script_load(partner, (struct mp_str){source, length}, path, &script, &err) !=
-        MP_OK) {
+    if (mp_script_load(partner, (struct mp_str){source, length}, path, NULL, &script,
+                       &err) != MP_OK) {
         mp__probe_fail(path, err.text);
     }
     mp_deliver_set_script(mp__probe.deliver, partner, script);

@@ -27,7 +27,7 @@ function script.load(source, name)
   name = name or "acme"
   local out = ffi.new("struct mp_script *[1]")
   local err = ffi.new("struct mp_error")
-  local status = c.mp_script_load(slice(name), slice(source), "scripts/" .. name .. ".lua", out, err)
+  local status = c.mp_script_load(slice(name), slice(source), "scripts/" .. name .. ".lua", nil, out, err)
   if status ~= c.MP_OK then
     return nil, ffi.string(err.text), status
   end
@@ -176,7 +176,7 @@ function script.verdict(state, given, event, more)
   response.truncated, response.duration_ms = given.truncated or false, given.duration_ms or 12
   local verdict = ffi.new("struct mp_verdict")
   local err = ffi.new("struct mp_error")
-  local status = c.mp_script_call_verdict(state, context, response, verdict, err)
+  local status = c.mp_script_call_verdict(state, context, response, verdict, nil, err)
   assert(kept)
   if status ~= c.MP_OK then
     return nil, ffi.string(err.text), status

@@ -222,7 +222,7 @@ static int try_file(const char *folder, const char *partner, const char *event)
     try_.partner = mp_str_of(partner);
     try_.event = mp_str_of(event);
     mp_request_init(&try_.request);
-    int status = mp_scripts_try_file(folder, mp_request_try, &try_, &err);
+    int status = mp_scripts_try_file(folder, NULL, mp_request_try, &try_, &err);
     if (status == MP_OK) {
         print_try(&try_);
     } else {
@@ -235,7 +235,7 @@ static int try_file(const char *folder, const char *partner, const char *event)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "check") == 0) {
-        return mp_scripts_check(argv[2], on_checked, NULL);
+        return mp_scripts_check(argv[2], NULL, on_checked, NULL);
     }
     if (argc == 5 && strcmp(argv[1], "try") == 0) {
         return try_file(argv[2], argv[3], argv[4]);

@@ -7,11 +7,11 @@ local sources = files.list({ "src", "include" }, "%.[ch]$")
 -- The room of each public header.
 local header_room = {
   status = "base", buf = "base", clock = "base", id = "base", json = "base", log = "base",
-  metrics = "base", options = "base", template = "base",
+  metrics = "base", options = "base", template = "base", secrets = "base",
   record = "record", exchange = "record",
   queue = "queue", dead = "queue", engine = "queue", kafka = "queue",
-  script = "script", plan = "script", scripts = "script",
-  deliver = "deliver", ingest = "ingest", console = "console", cli = "cli",
+  script = "script", plan = "script", leaf = "script", scripts = "script",
+  deliver = "deliver", egress = "deliver", ingest = "ingest", console = "console", cli = "cli",
 }
 
 local every = { base = true, record = true, queue = true, script = true, deliver = true, ingest = true,

@@ -263,3 +263,8 @@ int mp_http_date_parse(struct mp_str text, int64_t *out_wall_ms)
     }
     return moment_ms(&reader, &m, out_wall_ms);
 }
+
+int mp_time_read(struct mp_str text, int64_t *out_wall_ms)
+{
+    return mp_time_parse(text, out_wall_ms);
+}

@@ -50,7 +50,7 @@ static void check_path(struct checks *checks, const char *path)
 {
     size_t before = checks->count, broken = checks->broken;
     path = mp__plain_path(path);
-    int failures = mp_scripts_check(path, on_checked, checks);
+    int failures = mp_scripts_check(path, checks->settings->secrets, on_checked, checks);
     if (failures > (int)(checks->broken - broken)) {
         /* Something was not told file by file. */
         checks->broken++;

@@ -75,7 +75,8 @@ static int run_try(const struct mp_settings *settings, struct mp_try *try_,
     mp_request_init(&try_->request);
     try_->done = on_done;
     int code;
-    if (mp_scripts_try_file(mp__plain_path(settings->scripts), builder, try_, &err)) {
+    if (mp_scripts_try_file(mp__plain_path(settings->scripts), settings->secrets, builder,
+                            try_, &err)) {
         code = mp__complain(MP_EXIT_FAILED, "%s",
                             err.text[0] ? err.text : mp_status_text(err.status));
     } else if (try_->status) {

@@ -328,7 +328,7 @@ static bool ask_hook(struct mp__attempt *attempt, const struct mp_response *resp
     int status = mp__generation_state(attempt->generation, &state, why);
     int64_t since_us = cpu_us();
     if (status == MP_OK) {
-        status = mp_script_call_verdict(state, &context, response, verdict, why);
+        status = mp_script_call_verdict(state, &context, response, verdict, NULL, why);
     }
     called(attempt, since_us, status, why);
     if (status == MP_OK) {

@@ -57,6 +57,7 @@ static void decide(struct mp__attempt *attempt, struct mp__ending *ending)
     case MP_VERDICT_DEAD:
         bury(record, ending->verdict.why);
         break;
+    case MP_VERDICT_SPLIT:
     case MP_VERDICT_PAUSE:
         record->outcome.kind = MP_OUTCOME_PARK;
         break;

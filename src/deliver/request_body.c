@@ -93,6 +93,9 @@ static int write_leaf(struct mp__build *build, const struct mp_leaf *leaf, bool 
         return write_value(build, leaf, left_out);
     case MP_LEAF_FUNCTION:
         return write_function(build, leaf, left_out);
+    case MP_LEAF_BY:
+    case MP_LEAF_STRING:
+    case MP_LEAF_ITEMS:
     case MP_LEAF_NONE:
         break;
     }

@@ -220,6 +220,9 @@ int mp__build_url(struct mp__build *build)
     const struct mp_leaf *leaf = &build->script->url;
     int status = MP_OK;
     switch (leaf->kind) {
+    case MP_LEAF_BY:
+    case MP_LEAF_STRING:
+    case MP_LEAF_ITEMS:
     case MP_LEAF_NONE:
         status = has_own_endpoint(build) ? expand_endpoint(build) : MP_OK;
         break;

@@ -152,6 +152,13 @@ static void close_queue(struct mp_queue *queue, void (*on_closed)(void *arg), vo
     mp__storage_push(&engine->storage, &engine->work, true);
 }
 
+static void set_depth(struct mp_queue *queue, struct mp_str partner, size_t records)
+{
+    (void)queue;
+    (void)partner;
+    (void)records;
+}
+
 const struct mp_queue_ops mp__embedded_ops = {
     .append = append,
     .resolve = resolve,
@@ -159,6 +166,7 @@ const struct mp_queue_ops mp__embedded_ops = {
     .release = release,
     .set_pause = set_pause,
     .clear_pause = clear_pause,
+    .set_depth = set_depth,
     .waiting = waiting,
     .dead_list = mp__dead_list,
     .dead_show = mp__dead_show,

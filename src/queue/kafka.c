@@ -313,6 +313,13 @@ static int dead_purge(struct mp_queue *queue, const struct mp_dead_filter *filte
                                  arg);
 }
 
+static void set_depth(struct mp_queue *queue, struct mp_str partner, size_t records)
+{
+    (void)queue;
+    (void)partner;
+    (void)records;
+}
+
 static const struct mp_queue_ops ops = {
     .append = mp__kafka_append,
     .resolve = resolve,
@@ -320,6 +327,7 @@ static const struct mp_queue_ops ops = {
     .release = release,
     .set_pause = set_pause,
     .clear_pause = clear_pause,
+    .set_depth = set_depth,
     .waiting = waiting,
     .dead_list = dead_list,
     .dead_show = dead_show,

@@ -31,6 +31,11 @@ int mp_queue_clear_pause(struct mp_queue *queue, struct mp_str name)
     return queue->ops->clear_pause(queue, name);
 }
 
+void mp_queue_set_depth(struct mp_queue *queue, struct mp_str partner, size_t records)
+{
+    queue->ops->set_depth(queue, partner, records);
+}
+
 uint64_t mp_queue_waiting(struct mp_queue *queue, struct mp_str partner)
 {
     return queue->ops->waiting(queue, partner);

@@ -21,7 +21,7 @@ static int load_file(struct mp_str name, const char *path, struct mp_script **ou
     mp_buf_init(&source, MP__SOURCE_MAX_BYTES);
     int status = mp__source_read(path, &source, &mark, err);
     if (status == MP_OK) {
-        status = mp_script_load(name, mp_buf_str(&source), path, out, err);
+        status = mp_script_load(name, mp_buf_str(&source), path, NULL, out, err);
     }
     mp_buf_fini(&source);
     return status;
@@ -123,11 +123,12 @@ static void *run_check(void *arg)
     return NULL;
 }
 
-int mp_scripts_check(const char *path,
+int mp_scripts_check(const char *path, const char *secrets,
                      void (*each)(void *arg, const char *file, struct mp_script *script,
                                   const char *error),
                      void *arg)
 {
+    (void)secrets;
     struct check check = {.path = path, .each = each, .arg = arg};
     if (run_apart(run_check, &check) != MP_OK) {
         refuse(&check, ENOMEM);
@@ -167,9 +168,10 @@ static void *run_attempt(void *arg)
     return NULL;
 }
 
-int mp_scripts_try_file(const char *folder, mp_try_builder builder, struct mp_try *try_,
-                        struct mp_error *err)
+int mp_scripts_try_file(const char *folder, const char *secrets, mp_try_builder builder,
+                        struct mp_try *try_, struct mp_error *err)
 {
+    (void)secrets;
     struct attempt attempt = {folder, builder, try_, err, MP_OK};
     if (run_apart(run_attempt, &attempt) != MP_OK) {
         return mp_error_set(err, MP_ENOMEM, "could not start a thread: out of memory");

@@ -118,9 +118,9 @@ static void judge(struct mp__folder *folder, struct mp__entry *entry, const char
         entry->script && memcmp(digest, entry->script_digest, MP_SHA256_BYTES) == 0;
     struct mp_script *script = NULL;
     struct mp_error err = {0};
-    int status =
-        is_back ? MP_OK
-                : mp_script_load(mp_str_of(entry->name), source, path, &script, &err);
+    int status = is_back ? MP_OK
+                         : mp_script_load(mp_str_of(entry->name), source, path, NULL,
+                                          &script, &err);
     if (status != MP_OK && may_be_half(folder, entry, kind)) {
         return;
     }

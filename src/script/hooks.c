@@ -194,13 +194,14 @@ static void call_verdict(struct mp_script_state *state, void *arg)
 int mp_script_call_verdict(struct mp_script_state *state,
                            const struct mp_context *context,
                            const struct mp_response *response, struct mp_verdict *verdict,
-                           struct mp_error *err)
+                           struct mp_verdict *members, struct mp_error *err)
 {
     struct hook_call call = {.context = context,
                              .function = mp__private_of(state->script)->verdict,
                              .response = response,
                              .verdict = verdict};
     *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+    (void)members;
     int status = call.function < 0 ? MP_OK : mp__call(state, call_verdict, &call, err);
     if (status != MP_OK) {
         *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};

@@ -3,6 +3,15 @@
 
 #include "values.h"
 
+/* A file of lib that a script requires, its source kept with the script, so that every
+ * state of one generation runs the same text. */
+struct mp__module {
+    struct mp__module *next;
+    struct mp_str name;
+    struct mp_str path; /* as errors show it: "scripts/lib/money.lua" */
+    struct mp_str source;
+};
+
 /* From the table that a script returns to struct mp_script. All memory hangs on the
  * script, so a failure in the middle only throws. */
 
@@ -14,13 +23,19 @@ struct mp__private {
         struct template_entry *next;
     } * templates;
     int function_count;
+    struct mp_script_env env;   /* its secrets are a reference of this script's */
+    struct mp__module *modules; /* what it requires, as it was when it loaded */
+    struct mp__used_secret {
+        struct mp__used_secret *next;
+        struct mp_str name;
+    } * used_secrets;
     int accepts, request, verdict; /* functions' numbers; -1: none */
 };
 
 /* A script with its name, path, source and generation and nothing else; one reference.
  * NULL: out of memory. */
 struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
-                                 const char *shown);
+                                 const char *shown, const struct mp_script_env *env);
 struct mp__private *mp__private_of(const struct mp_script *script);
 /* Zeroed, freed with the script. NULL: out of memory. */
 void *mp__script_alloc(struct mp_script *script, size_t bytes);

@@ -29,30 +29,32 @@ static const luaL_Reg own_base[] = {{"pcall", mp__pcall},
                                     {NULL, NULL}};
 static int insert(lua_State *lua);
 static const luaL_Reg own_table[] = {{"insert", insert}, {NULL, NULL}};
-/* Told apart from a misspelt name: they exist in Lua, or will. */
-static const char *const absent[] = {"io",           "os",
-                                     "ffi",          "debug",
-                                     "load",         "loadstring",
-                                     "dofile",       "jit",
-                                     "package",      "loadfile",
-                                     "coroutine",    "require",
-                                     "getfenv",      "setfenv",
-                                     "rawget",       "rawset",
-                                     "rawequal",     "print",
-                                     "newproxy",     "getmetatable",
-                                     "setmetatable", "collectgarbage",
-                                     "module",       "_G",
-                                     "by",           "text",
-                                     "number",       "hashed",
-                                     "xml",          "literal",
-                                     "items",        "hmac",
-                                     "sha256",       "sha1",
-                                     "md5",          "base64",
-                                     "hex",          "basic",
-                                     "webhook",      "time",
-                                     "decimal",      "uuid",
-                                     "uri",          "log",
-                                     "_VERSION",     NULL};
+/* Told apart from a misspelt name: they exist in Lua. */
+static const char *const absent[] = {"io",
+                                     "os",
+                                     "ffi",
+                                     "debug",
+                                     "load",
+                                     "loadstring",
+                                     "dofile",
+                                     "jit",
+                                     "package",
+                                     "loadfile",
+                                     "coroutine",
+                                     "getfenv",
+                                     "setfenv",
+                                     "rawget",
+                                     "rawset",
+                                     "rawequal",
+                                     "print",
+                                     "newproxy",
+                                     "getmetatable",
+                                     "setmetatable",
+                                     "collectgarbage",
+                                     "module",
+                                     "_G",
+                                     "_VERSION",
+                                     NULL};
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -123,9 +125,12 @@ static int refuse_write(lua_State *lua)
 }
 
 static const char *const suggestions[] = {
-    "assert",   "error", "ipairs", "next",     "pairs",   "select", "type",  "unpack",
-    "tonumber", "pcall", "xpcall", "tostring", "secret",  "string", "table", "math",
-    "bit",      "json",  "get",    "num",      "as_sent", NULL};
+    "assert",   "error",   "ipairs",  "next",     "pairs",   "select",  "type",  "unpack",
+    "tonumber", "pcall",   "xpcall",  "tostring", "secret",  "string",  "table", "math",
+    "bit",      "json",    "get",     "num",      "as_sent", "by",      "text",  "number",
+    "hashed",   "xml",     "literal", "items",    "hmac",    "sha256",  "sha1",  "md5",
+    "base64",   "hex",     "basic",   "webhook",  "time",    "decimal", "uuid",  "uri",
+    "log",      "require", NULL};
 
 static int read_unknown(lua_State *lua)
 {
@@ -135,8 +140,7 @@ static int read_unknown(lua_State *lua)
     }
     for (const char *const *each = absent; *each; each++) {
         if (mp_str_is(name, *each)) {
-            return luaL_error(lua, "`%s` is not available to scripts in this version",
-                              name.data);
+            return luaL_error(lua, "`%s` is not available to scripts", name.data);
         }
     }
     const char *near = mp__near_miss(name, suggestions);
@@ -235,14 +239,42 @@ static void add_library(lua_State *lua, int globals, lua_CFunction open, const c
     lua_setfield(lua, globals, name);
 }
 
+static void add_table(lua_State *lua, int globals, const char *name,
+                      const luaL_Reg *functions)
+{
+    lua_newtable(lua);
+    set_functions(lua, lua_gettop(lua), functions);
+    lock(lua);
+    lua_setfield(lua, globals, name);
+}
+
 static void add_json(lua_State *lua, int globals)
 {
     lua_newtable(lua);
     set_functions(lua, lua_gettop(lua), mp__json_functions);
+    set_functions(lua, lua_gettop(lua), mp__json_markers);
     mp__push_null(lua);
     lua_setfield(lua, -2, "null");
     lock(lua);
     lua_setfield(lua, globals, "json");
+}
+
+static void add_own(struct mp_script_state *state, int globals)
+{
+    lua_State *lua = state->lua;
+    set_functions(lua, globals, own_base);
+    set_functions(lua, globals, mp__event_functions);
+    set_functions(lua, globals, mp__marker_functions);
+    set_functions(lua, globals, mp__crypto_functions);
+    set_functions(lua, globals, mp__require_functions);
+    set_functions(lua, globals, mp__tool_functions);
+    mp__push_items(state);
+    lua_setfield(lua, globals, "items");
+    add_json(lua, globals);
+    add_table(lua, globals, "hmac", mp__hmac_functions);
+    add_table(lua, globals, "webhook", mp__webhook_functions);
+    add_table(lua, globals, "time", mp__time_functions);
+    add_table(lua, globals, "uri", mp__uri_functions);
 }
 
 /* An empty table before `globals`, which becomes the environment of the script. */
@@ -278,13 +310,11 @@ void mp__sandbox_open(struct mp_script_state *state)
     lua_pushliteral(lua, "");
     lua_call(lua, 1, 0);
     copy_names(lua, LUA_GLOBALSINDEX, globals, base_names);
-    set_functions(lua, globals, own_base);
-    set_functions(lua, globals, mp__event_functions);
     add_library(lua, globals, luaopen_string, LUA_STRLIBNAME, string_names);
     add_library(lua, globals, luaopen_table, LUA_TABLIBNAME, table_names);
     add_library(lua, globals, luaopen_math, LUA_MATHLIBNAME, math_names);
     add_library(lua, globals, luaopen_bit, LUA_BITLIBNAME, bit_names);
-    add_json(lua, globals);
+    add_own(state, globals);
     install(lua, globals);
     lua_settop(lua, 0);
 }

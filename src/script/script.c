@@ -45,12 +45,24 @@ static struct mp_str copy(struct mp_script *script, struct mp_str text)
     return (struct mp_str){bytes, text.length};
 }
 
+static int adopt_env(struct mp__private *own, const struct mp_script_env *env)
+{
+    if (env) {
+        own->env = *env;
+    }
+    if (own->env.secrets) {
+        mp_secrets_ref(own->env.secrets);
+        return MP_OK;
+    }
+    return mp_secrets_read(NULL, &own->env.secrets, NULL);
+}
+
 struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
-                                 const char *shown)
+                                 const char *shown, const struct mp_script_env *env)
 {
     struct mp_script *script = calloc(1, sizeof(*script));
     struct mp__private *own = calloc(1, sizeof(*own));
-    if (!script || !own) {
+    if (!script || !own || adopt_env(own, env) != MP_OK) {
         free(script);
         free(own);
         return NULL;
@@ -90,12 +102,37 @@ void mp_script_unref(struct mp_script *script)
         free(own->blocks);
         own->blocks = next;
     }
+    mp_secrets_unref(own->env.secrets);
     free(own);
     free(script);
 }
 
+const struct mp_secrets *mp_script_secrets(const struct mp_script *script)
+{
+    return mp__private_of(script)->env.secrets;
+}
+
+bool mp_script_uses_lib(const struct mp_script *script, struct mp_str module)
+{
+    const struct mp__module *each = mp__private_of(script)->modules;
+    while (each && !mp_str_equal(each->name, module)) {
+        each = each->next;
+    }
+    return each != NULL;
+}
+
+bool mp_script_uses_secret(const struct mp_script *script, struct mp_str name)
+{
+    const struct mp__used_secret *each = mp__private_of(script)->used_secrets;
+    while (each && !mp_str_equal(each->name, name)) {
+        each = each->next;
+    }
+    return each != NULL;
+}
+
 int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
-                   struct mp_script **out, struct mp_error *err)
+                   const struct mp_script_env *env, struct mp_script **out,
+                   struct mp_error *err)
 {
     if (!mp_partner_name_is_valid(name)) {
         return mp_error_set(err, MP_EINVAL,
@@ -105,7 +142,7 @@ int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
     if (source.length > MP__SOURCE_BYTES) {
         return mp_error_set(err, MP_ELIMIT, "%s: the script has more than 1 MiB", shown);
     }
-    struct mp_script *script = mp__script_new(name, source, shown);
+    struct mp_script *script = mp__script_new(name, source, shown, env);
     if (!script) {
         return mp_error_set(err, MP_ENOMEM, "could not load %s: out of memory", shown);
     }

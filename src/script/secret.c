@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "values.h"
+#include "plan.h"
 
 /* A secret is a userdatum of pieces, plain and hidden, each with its bytes and how it
  * shows. Nothing that Lua offers turns it into a string but `tostring`, which shows the
  * latter. */
 
-#define NAME_MAX_BYTES 128
-#define SHOWN_BEFORE   "[secret "
-#define SHOWN_AFTER    "]"
+#define SHOWN_BEFORE "[secret "
+#define SHOWN_AFTER  "]"
 
 struct piece {
     uint32_t text_at, text_length;
@@ -104,33 +102,36 @@ void mp__push_hidden(struct mp_script_state *state, struct mp_str text,
     put(secret, 0, (struct mp_template_part){text, shown}, true);
 }
 
-/* MOONPOST_SECRET_ACME_TOKEN for acme_token, read at each call: the environment is the
- * process's own and does not change. */
+/* Known to the script from now on: it is loaded again when the value changes. */
+static void note_use(struct mp_script_state *state, struct mp_str name)
+{
+    struct mp_script *script = state->script;
+    if (!state->is_loading || mp_script_uses_secret(script, name)) {
+        return;
+    }
+    struct mp__used_secret *used = mp__script_alloc(script, sizeof(*used) + name.length);
+    if (!used) {
+        luaL_error(state->lua, "out of memory");
+        return;
+    }
+    memcpy(used + 1, name.data, name.length);
+    used->name = (struct mp_str){(char *)(used + 1), name.length};
+    used->next = mp__private_of(script)->used_secrets;
+    mp__private_of(script)->used_secrets = used;
+}
+
 int mp__secret_new(lua_State *lua)
 {
-    struct mp_str name = {0};
+    struct mp_script_state *state = mp__state_of(lua);
+    struct mp_str name = {0}, value;
+    struct mp_error err;
     name.data = luaL_checklstring(lua, 1, &name.length);
-    char variable[sizeof("MOONPOST_SECRET_") + NAME_MAX_BYTES] = "MOONPOST_SECRET_";
-    size_t at = strlen(variable);
-    bool good = name.length > 0 && name.length <= NAME_MAX_BYTES;
-    for (size_t i = 0; i < name.length && good; i++) {
-        int c = (unsigned char)name.data[i];
-        good = c < 0x80 && (isalnum(c) || c == '_' || c == '-');
-        variable[at++] = (char)(c == '-' ? '_' : toupper(c));
+    note_use(state, name);
+    if (mp_secrets_find(mp_script_secrets(state->script), name, &value, &err) != MP_OK) {
+        return luaL_error(lua, "%s", err.text);
     }
-    if (!good) {
-        return luaL_error(lua,
-                          "a secret's name has letters, digits, _ and -, 1 to %d of them",
-                          NAME_MAX_BYTES);
-    }
-    variable[at] = '\0';
-    const char *value = getenv(variable);
-    if (!value) {
-        return luaL_error(lua, "there is no secret \"%s\": set %s in the environment",
-                          name.data, variable);
-    }
-    struct mp_template_part part = {mp_str_of(value), name};
-    put(push_new(mp__state_of(lua), 1, part.text.length + name.length), 0, part, false);
+    struct mp_template_part part = {value, name};
+    put(push_new(state, 1, value.length + name.length), 0, part, false);
     return 1;
 }
 

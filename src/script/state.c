@@ -134,7 +134,8 @@ int mp_script_state_new(struct mp_script *script, struct mp_script_state **out,
                         struct mp_error *err)
 {
     struct mp_script *again =
-        mp__script_new(mp_str_of(script->name), script->source, script->path.data);
+        mp__script_new(mp_str_of(script->name), script->source, script->path.data,
+                       &mp__private_of(script)->env);
     if (!again) {
         return mp_error_set(err, MP_ENOMEM, "could not make a Lua state: out of memory");
     }

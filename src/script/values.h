@@ -83,6 +83,16 @@ void mp__query_write(struct mp_script_state *state, int now, int old, bool hide,
 extern const luaL_Reg mp__json_functions[];   /* and json.null */
 extern const luaL_Reg mp__event_functions[];  /* get, num, as_sent */
 extern const luaL_Reg mp__string_functions[]; /* find, match, gmatch, gsub */
+extern const luaL_Reg mp__marker_functions[]; /* by text number hashed xml literal */
+extern const luaL_Reg mp__json_markers[];     /* string */
+void mp__push_items(struct mp_script_state *state);
+extern const luaL_Reg mp__require_functions[]; /* require */
+extern const luaL_Reg mp__crypto_functions[];  /* sha256 sha1 md5 base64 hex basic */
+extern const luaL_Reg mp__hmac_functions[];    /* sha256 sha1 sha512 */
+extern const luaL_Reg mp__webhook_functions[]; /* sign */
+extern const luaL_Reg mp__time_functions[];    /* now parse format */
+extern const luaL_Reg mp__uri_functions[];     /* encode expand convert */
+extern const luaL_Reg mp__tool_functions[];    /* decimal uuid log */
 void mp__push_format(lua_State *lua); /* pops the stock string.format, pushes ours */
 int mp__tostring(lua_State *lua);
 void mp__json_open(struct mp_script_state *state);
