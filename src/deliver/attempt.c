@@ -239,7 +239,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     int status = mp__generation_state(attempt->generation, &state, err);
     int64_t since_us = script->has_functions ? cpu_us() : 0;
     if (status == MP_OK) {
-        status = mp__request_stamp(&attempt->request, attempt->record, context.attempt,
+        status = mp__request_stamp(&attempt->request, &context,
                                    attempt->worker->room->version);
     }
     if (status == MP_OK) {

@@ -14,14 +14,15 @@ static int add_unless_there(struct mp_request *request, const char *name,
                : mp_request_set_header(request, field, value, (struct mp_str){0}, NULL);
 }
 
-int mp__request_stamp(struct mp_request *request, const struct mp_record *record,
-                      uint32_t attempt, const char *version)
+int mp__request_stamp(struct mp_request *request, const struct mp_context *context,
+                      const char *version)
 {
     char number[12];
     char agent[64];
-    snprintf(number, sizeof(number), "%u", (unsigned)attempt);
+    snprintf(number, sizeof(number), "%u", (unsigned)context->attempt);
     snprintf(agent, sizeof(agent), "Moonpost/%s", version);
-    int status = add_unless_there(request, "Moonpost-Id", record->id);
+    struct mp_str id = context->members ? context->batch_id : context->record->id;
+    int status = add_unless_there(request, "Moonpost-Id", id);
     if (status == MP_OK) {
         status = add_unless_there(request, "Moonpost-Attempt", mp_str_of(number));
     }
