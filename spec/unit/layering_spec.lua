@@ -6,7 +6,7 @@ local sources = files.list({ "src", "include" }, "%.[ch]$")
 
 -- The room of each public header.
 local header_room = {
-  status = "base", buf = "base", clock = "base", id = "base", json = "base", log = "base",
+  status = "base", buf = "base", base64 = "base", clock = "base", id = "base", json = "base", log = "base",
   metrics = "base", options = "base", template = "base", secrets = "base",
   record = "record", exchange = "record",
   queue = "queue", dead = "queue", engine = "queue", kafka = "queue",
