@@ -3,7 +3,9 @@
 
 #include "moonpost/clock.h"
 
-#define DAY_MS 86400000
+#define DAY_MS   86400000
+#define FIRST_MS INT64_C(-62167219200000) /* 0000-01-01 */
+#define LAST_MS  INT64_C(253402300799999) /* the end of 9999: years have four digits */
 
 /* Proleptic Gregorian, as RFC 3339 counts. The year begins in March here, so that the
  * leap day is its last. */
@@ -41,10 +43,7 @@ static char *put(char *at, int64_t number, int digits, char after)
 
 void mp_time_format(int64_t wall_ms, char out[MP_TIME_BYTES])
 {
-    const int64_t first = -62167219200000; /* 0000-01-01 */
-    const int64_t last =
-        253402300799999; /* the end of 9999: four digits are the format's */
-    int64_t ms = wall_ms < first ? first : wall_ms > last ? last : wall_ms;
+    int64_t ms = wall_ms < FIRST_MS ? FIRST_MS : wall_ms > LAST_MS ? LAST_MS : wall_ms;
     int64_t days = ms / DAY_MS - (ms % DAY_MS < 0 ? 1 : 0);
     int64_t rest = ms - days * DAY_MS;
     int64_t year;
@@ -264,7 +263,83 @@ int mp_http_date_parse(struct mp_str text, int64_t *out_wall_ms)
     return moment_ms(&reader, &m, out_wall_ms);
 }
 
+/* A plain decimal number, `digits` without leading zeros and the place of its point among
+ * them. */
+struct number {
+    char digits[24];
+    int count;
+    int64_t point;
+};
+
+static void read_number_digits(struct reader *reader, struct number *number)
+{
+    bool any = false, fraction = false;
+    for (; reader->at < reader->end; reader->at++) {
+        char c = *reader->at;
+        if (c == '.' && any && !fraction) {
+            fraction = true;
+            any = false;
+            continue;
+        }
+        if (c < '0' || c > '9') {
+            break;
+        }
+        any = true;
+        bool leads = number->count == 0 && c == '0';
+        number->point += fraction ? -(leads ? 1 : 0) : leads ? 0 : 1;
+        if (!leads && number->count < (int)sizeof(number->digits)) {
+            number->digits[number->count++] = c;
+        }
+    }
+    reader->bad = reader->bad || !any;
+}
+
+static void read_exponent(struct reader *reader, struct number *number)
+{
+    if (!accept(reader, "eE")) {
+        return;
+    }
+    bool negative = accept(reader, "-");
+    if (!negative) {
+        accept(reader, "+");
+    }
+    int64_t exponent = read_digits(reader, 1);
+    while (exponent < 1000 && accept(reader, "0123456789")) {
+        exponent = exponent * 10 + (reader->at[-1] - '0');
+    }
+    number->point += negative ? -exponent : exponent;
+}
+
+/* From 10^11 on, which as seconds would be the year 5138, it is milliseconds. */
+static int read_number(struct mp_str text, int64_t *out_wall_ms)
+{
+    struct reader reader = {text.data, text.data + text.length, text.length == 0};
+    struct number number = {.count = 0};
+    read_number_digits(&reader, &number);
+    read_exponent(&reader, &number);
+    if (reader.bad || reader.at != reader.end) {
+        return MP_EINVAL;
+    }
+    int64_t wanted = number.point + (number.point >= 12 ? 0 : 3);
+    int64_t ms = 0;
+    if (number.count > 0 && wanted > 15) {
+        return MP_EINVAL; /* past the year 9999 */
+    }
+    for (int64_t i = 0; i < wanted; i++) {
+        ms = ms * 10 + (i < number.count ? number.digits[i] - '0' : 0);
+    }
+    if (ms > LAST_MS) {
+        return MP_EINVAL;
+    }
+    *out_wall_ms = ms;
+    return MP_OK;
+}
+
 int mp_time_read(struct mp_str text, int64_t *out_wall_ms)
 {
-    return mp_time_parse(text, out_wall_ms);
+    if (mp_time_parse(text, out_wall_ms) == MP_OK ||
+        mp_http_date_parse(text, out_wall_ms) == MP_OK) {
+        return MP_OK;
+    }
+    return read_number(text, out_wall_ms);
 }
