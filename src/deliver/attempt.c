@@ -52,6 +52,11 @@ static bool on_lookup(void *arg)
                             mp__transfer_host(&attempt->transfer));
 }
 
+static void on_ended(void *arg, CURLcode code)
+{
+    mp__attempt_ended(arg, code);
+}
+
 /* Attempts come and go by the thousand: their memory and their curl handles stay. */
 
 static struct mp__attempt *attempt_new(struct mp__worker *worker)
@@ -70,7 +75,7 @@ static struct mp__attempt *attempt_new(struct mp__worker *worker)
     }
     attempt->worker = worker;
     attempt->transfer.events =
-        (struct mp__transfer_events){on_reached, on_lookup, attempt};
+        (struct mp__transfer_events){on_reached, on_lookup, on_ended, attempt};
     mp_request_init(&attempt->request);
     return attempt;
 }
@@ -249,7 +254,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     if (script->has_functions) {
         called(attempt, since_us, status, err);
     }
-    return status;
+    return status == MP_OK ? mp__auth_stamp(attempt, err) : status;
 }
 
 static void conclude(struct mp__attempt *attempt, struct mp__ending *ending)
@@ -378,7 +383,9 @@ void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code)
     struct mp__ending ending = {.response = &response, .is_exchange = true};
     mp__transfer_finish(transfer, code, &response);
     ending.duration_us = transfer->duration_us;
-    judge(attempt, &ending);
+    if (!mp__auth_refused(attempt, &ending)) {
+        judge(attempt, &ending);
+    }
     conclude(attempt, &ending);
 }
 

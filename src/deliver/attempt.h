@@ -19,7 +19,8 @@ struct mp__attempt {
     bool is_probe;
     bool is_scout;
     bool has_request;
-    struct mp__lookup *lookup;                  /* the lookup it makes */
+    uint64_t token;            /* the number of the one it was sent with; 0: none */
+    struct mp__lookup *lookup; /* the lookup it makes */
     struct mp__attempt *wait_next, **wait_link; /* wait_link is NULL unless it waits */
 };
 
@@ -41,6 +42,7 @@ struct mp__ending {
     struct mp_verdict verdict;
     bool is_default;  /* the status's own verdict */
     bool is_exchange; /* it went out */
+    bool goes_again;  /* at once: no attempt spent, nothing held against the lane */
     int64_t duration_us;
 };
 void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending);

@@ -181,14 +181,14 @@ static bool has_place(const struct mp__lane *lane)
            atomic_load_explicit(&partner->shared->in_flight, memory_order_relaxed) < most;
 }
 
-bool mp__lane_admits(struct mp__worker *worker, const struct mp__lane *lane,
-                     bool *is_probe)
+bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_probe)
 {
     *is_probe = false;
     return lane->waiting.count > 0 && lane->partner->current && !lane->is_paused &&
            !worker->is_draining && has_place(lane) &&
            mp__health_admits(&lane->health, worker->wall_ms, is_probe) &&
-           (lane->warm_until_ms > worker->mono_ms || !lane->has_scout);
+           (lane->warm_until_ms > worker->mono_ms || !lane->has_scout) &&
+           mp__auth_admits(worker, lane);
 }
 
 void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
@@ -274,5 +274,6 @@ void mp__lane_resume(struct mp__worker *worker, struct mp__lane *lane)
 {
     lane->is_paused = false;
     mp__health_forgive(&lane->health);
+    mp__auth_resumed(worker, lane);
     mp__lane_touch(worker, lane);
 }

@@ -25,6 +25,7 @@ struct mp__lane {
     unsigned in_flight;
     unsigned multi, weight; /* its share of curl's multis */
     bool is_paused;
+    bool wants_token; /* it is looked at when there is one */
     /* A lane that made no connection for a while sends one attempt ahead, so that a name
      * server is asked once and not by all at once. */
     bool has_scout;
@@ -50,8 +51,7 @@ void mp__lane_take(struct mp__worker *worker, struct mp__lane *lane,
 /* Something changed: puts it in a ring when an attempt may begin. */
 void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane);
 /* May an attempt begin? `is_probe`: as the breaker's probe. */
-bool mp__lane_admits(struct mp__worker *worker, const struct mp__lane *lane,
-                     bool *is_probe);
+bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_probe);
 /* The next lane whose turn it is, taken out of its ring; NULL: none. */
 struct mp__lane *mp__lane_next_ready(struct mp__worker *worker);
 void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane);

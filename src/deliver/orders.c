@@ -108,6 +108,7 @@ static void drain(struct mp__worker *worker)
 {
     worker->is_draining = true;
     recall(worker);
+    mp__auth_drain(worker);
 }
 
 static void abort_all(struct mp__worker *worker)
@@ -117,6 +118,7 @@ static void abort_all(struct mp__worker *worker)
         mp__attempt_abort(worker->attempts);
     }
     worker->again = NULL; /* those that were let go on have ended too */
+    mp__auth_abort(worker);
 }
 
 static void stop(struct mp__worker *worker)
@@ -124,6 +126,7 @@ static void stop(struct mp__worker *worker)
     drain(worker);
     abort_all(worker);
     mp__attempt_free_spares(worker, 0);
+    mp__auth_close(worker);
     mp__curl_loop_close(&worker->curl);
     mp__wake_close(&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->prepare, NULL);

@@ -49,6 +49,10 @@ static void retry(struct mp__attempt *attempt, struct mp__ending *ending)
 static void decide(struct mp__attempt *attempt, struct mp__ending *ending)
 {
     struct mp_record *record = attempt->record;
+    if (ending->goes_again) {
+        record->outcome.kind = MP_OUTCOME_PARK;
+        return;
+    }
     switch (ending->verdict.kind) {
     case MP_VERDICT_DELIVERED:
     case MP_VERDICT_SKIPPED:
@@ -136,7 +140,7 @@ static void tell_lane(struct mp__attempt *attempt, const struct mp__ending *endi
     struct mp__worker *worker = attempt->worker;
     struct mp__lane *lane = attempt->lane;
     const struct mp_verdict *verdict = &ending->verdict;
-    if (ending->is_exchange) {
+    if (ending->is_exchange && !ending->goes_again) {
         mp__lane_exchanged(worker, lane, verdict, ending->response->status,
                            ending->is_default, attempt->is_probe);
     } else if (attempt->is_probe) {

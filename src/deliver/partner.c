@@ -68,12 +68,18 @@ struct mp__partner_shared *mp__partner_shared_new(struct mp_str name,
     return shared;
 }
 
-static struct mp__generation *generation_new(struct mp_script *script)
+static struct mp__generation *generation_new(struct mp__worker *worker,
+                                             struct mp_script *script)
 {
     struct mp__generation *generation = calloc(1, sizeof(*generation));
-    if (generation) {
-        generation->script = script;
-        generation->uses = 1;
+    if (!generation) {
+        return NULL;
+    }
+    generation->script = script;
+    generation->uses = 1;
+    if (mp__auth_attach(worker, generation) != MP_OK) {
+        free(generation);
+        return NULL;
     }
     return generation;
 }
@@ -84,6 +90,7 @@ void mp__generation_release(struct mp__generation *generation)
         return;
     }
     mp__generation_drop_state(generation);
+    mp__auth_detach(generation);
     mp_script_unref(generation->script);
     free(generation);
 }
@@ -136,7 +143,7 @@ struct mp__partner *mp__partner_find_or_add(struct mp__worker *worker,
 void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partner,
                             struct mp_script *script)
 {
-    struct mp__generation *generation = script ? generation_new(script) : NULL;
+    struct mp__generation *generation = script ? generation_new(worker, script) : NULL;
     if (script && !generation) {
         mp_script_unref(script);
         mp_log_error("deliver", "could not take the new generation of %s: out of memory",

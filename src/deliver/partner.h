@@ -3,12 +3,14 @@
 
 #include <stdatomic.h>
 
+#include "link.h"
 #include "map.h"
 #include "moonpost/metrics.h"
 #include "tuning.h"
 
 struct mp__worker;
 struct mp__lane;
+struct mp__token;
 
 /* A partner as every thread knows it: made by the main loop, lives as long as the room.
  */
@@ -35,6 +37,8 @@ struct mp__partner_shared *mp__partner_shared_new(struct mp_str name,
 struct mp__generation {
     struct mp_script *script;
     struct mp_script_state *state;
+    struct mp__token *token; /* NULL: no oauth2 */
+    struct mp__link link;
     unsigned uses;
 };
 void mp__generation_release(struct mp__generation *generation);

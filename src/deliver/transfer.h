@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "curl_loop.h"
+#include "link.h"
 #include "moonpost/deliver.h"
 
 /* One exchange: a curl easy handle, used again and again. The only file that knows curl's
@@ -16,6 +17,8 @@ struct mp__transfer_events {
     void (*on_reached)(void *arg);
     /* curl wants to look `host` up. False: not now; the transfer ends with must_wait. */
     bool (*on_lookup)(void *arg);
+    /* It ended: from the loop's drain. */
+    void (*on_ended)(void *arg, CURLcode code);
     void *arg;
 };
 

@@ -100,7 +100,7 @@ static void on_transfer_done(void *arg, CURL *easy, CURLcode code)
 {
     (void)arg;
     struct mp__transfer *transfer = mp__transfer_of(easy);
-    mp__attempt_ended(transfer->events.arg, code);
+    transfer->events.on_ended(transfer->events.arg, code);
 }
 
 static void resume_waiting(struct mp__worker *worker)
@@ -147,12 +147,14 @@ static void on_prepare(uv_prepare_t *prepare)
     look_at_clocks(worker);
     mp__curl_loop_drain(&worker->curl, on_transfer_done, worker);
     resume_waiting(worker);
-    if (begin_attempts(worker)) {
+    bool has_more = begin_attempts(worker);
+    if (mp__auth_turn(worker) || has_more) {
         uv_idle_start(&worker->more, on_more);
     } else {
         uv_idle_stop(&worker->more);
     }
-    if (worker->is_draining && worker->in_flight == 0 && !worker->told_drained) {
+    if (worker->is_draining && worker->in_flight == 0 && worker->auth.refreshing == 0 &&
+        !worker->told_drained) {
         worker->told_drained = mp__worker_news(worker, MP__NEWS_DRAINED) != NULL;
     }
     hand_over(worker);
@@ -205,6 +207,7 @@ static int open_loop(struct mp__worker *worker)
     uv_timer_init(&worker->loop, &worker->sweep);
     uv_timer_init(&worker->loop, &worker->hand_over);
     worker->prepare.data = worker->sweep.data = worker;
+    mp__auth_open(worker);
     return MP_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "attempt.h"
 #include "attempt_log.h"
+#include "auth.h"
 #include "curl_loop.h"
 #include "messages.h"
 #include "moonpost/clock.h"
@@ -18,6 +19,10 @@ struct mp__room {
     const struct mp_egress *egress;
     const char *version;
     struct mp__attempt_log *log;
+    struct mp__tokens *tokens;
+    const struct mp_proxy *proxies;
+    size_t proxy_count;
+    struct mp_metrics *metrics;
     struct mp__inbox inbox;
 };
 
@@ -43,6 +48,7 @@ struct mp__worker {
     struct mp__ring ready;
     struct mp__ring cold; /* ready, but for a scout's place */
     struct mp__lookups lookups;
+    struct mp__auth auth;
     unsigned scouts;              /* attempts sent ahead, whose lookup is not over */
     struct mp__attempt *attempts; /* under way */
     unsigned in_flight;
