@@ -27,14 +27,32 @@ struct mp__attempt {
 /* Begins an attempt of the lane's oldest record. False: out of memory, nothing was begun.
  */
 bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is_probe);
-/* The transfer ended. */
 /* What it waited for is over: sends the request, maybe again. */
 void mp__attempt_resume(struct mp__attempt *attempt);
+/* The transfer ended. */
 void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code);
 /* Ends it now; its record is parked. */
 void mp__attempt_abort(struct mp__attempt *attempt);
+
+/* In attempt_pool.c. NULL: out of memory. */
+struct mp__attempt *mp__attempt_new(struct mp__worker *worker);
+/* It has its record and begins, or ends with its record's outcome said: everything that
+ * it held is let go. */
+void mp__attempt_enlist(struct mp__attempt *attempt, struct mp__lane *lane,
+                        bool is_probe);
+void mp__attempt_release(struct mp__attempt *attempt);
+/* These waited for a lookup, chained by wait_next. */
+void mp__attempt_go_on(struct mp__worker *worker, struct mp__attempt *released);
 /* Keeps so many of the spare ones. */
 void mp__attempt_free_spares(struct mp__worker *worker, unsigned kept);
+
+/* In attempt_script.c. What its script is told of it. */
+struct mp_context mp__attempt_context(const struct mp__attempt *attempt);
+/* Of this thread's own work: a busy machine must not make a script look slow. */
+int64_t mp__attempt_cpu_us(void);
+/* After a call into Lua that began at `since_us`: `status` is what it gave. */
+void mp__attempt_called(struct mp__attempt *attempt, int64_t since_us, int status,
+                        const struct mp_error *err);
 
 /* outcome.c: what becomes of the record. */
 struct mp__ending {
@@ -45,4 +63,6 @@ struct mp__ending {
     bool goes_again;  /* at once: no attempt spent, nothing held against the lane */
     int64_t duration_us;
 };
+/* After an exchange: fills in the verdict. */
+void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending);
 void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending);
