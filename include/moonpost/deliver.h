@@ -43,6 +43,10 @@ MP_MUST_CHECK int mp_judge(struct mp_script *script, struct mp_script_state *sta
                            const struct mp_response *response, struct mp_verdict *verdict,
                            struct mp_verdict *members, const char **by,
                            struct mp_error *err);
+/* Before mp_request_build, which keeps what is there: Moonpost-Id (the delivery's, or the
+ * batch's), Moonpost-Attempt, User-Agent: Moonpost/<version>, each unless it is there. */
+MP_MUST_CHECK int mp_request_stamp(struct mp_request *request,
+                                   const struct mp_context *context, const char *version);
 /* An mp_try_builder. */
 void mp_request_try(struct mp_script *script, struct mp_script_state *state,
                     struct mp_try *try_);
@@ -58,6 +62,10 @@ int64_t mp_retry_after(const struct mp_response *response, int64_t now_ms);
 /* The wait before attempt `attempts_made` + 1, with jitter; -1: none is left. */
 int64_t mp_backoff_ms(const struct mp_script *script, uint32_t attempts_made,
                       double unit);
+/* After a retry verdict: its delay, the schedule's wait, or a longer Retry-After. */
+int64_t mp_retry_wait_ms(const struct mp_script *script, uint32_t attempts_made,
+                         const struct mp_verdict *verdict,
+                         const struct mp_response *response, int64_t now_ms, double unit);
 
 #ifndef MP_CDEF
 #include <uv.h>

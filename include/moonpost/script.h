@@ -96,7 +96,10 @@ mp_script_call_verdict(struct mp_script_state *state, const struct mp_context *c
 /* How long the last call took. */
 int64_t mp_script_state_last_us(const struct mp_script_state *state);
 
-/* The budget's watchdog: one thread for the process; call once before any state runs, and
- * once after the last. */
+/* The budget's watchdog: one thread for the process, while anybody needs it: start before
+ * a state runs, stop after, as often as was started. */
 MP_MUST_CHECK int mp_script_watchdog_start(void);
 void mp_script_watchdog_stop(void);
+/* Runs `body` to its end on a thread with the stack that scripts need, under the watchdog
+ * (started for it when there is none). Blocks. MP_ENOMEM, MP_EAGAIN: it did not run. */
+MP_MUST_CHECK int mp_script_apart(void *(*body)(void *), void *arg);

@@ -146,11 +146,9 @@ describe("the request's own fields", function()
       local request = ffi.new("struct mp_request")
       c.mp_request_init(request)
       local context, kept = script.context("{}", { id = "0191", attempt = 2 })
-      ffi.cdef([[int mp__request_stamp(struct mp_request *request, const struct mp_context *context,
-        const char *version);]])
-      assert(c.mp__request_stamp(request, context, "9") == 0)
+      assert(c.mp_request_stamp(request, context, "9") == 0)
       context.attempt = 3
-      assert(c.mp__request_stamp(request, context, "8") == 0)
+      assert(c.mp_request_stamp(request, context, "8") == 0)
       assert(kept)
       local got = script.read(request)
       assert.same({ "Moonpost-Id", "Moonpost-Attempt", "User-Agent" }, got.order)

@@ -16,7 +16,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     int status = mp__generation_state(attempt->generation, &state, err);
     int64_t since_us = script->has_functions ? mp__attempt_cpu_us() : 0;
     if (status == MP_OK) {
-        status = mp__request_stamp(&attempt->request, &context,
+        status = mp_request_stamp(&attempt->request, &context,
                                    attempt->worker->room->version);
     }
     if (status == MP_OK) {

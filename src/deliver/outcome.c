@@ -12,27 +12,13 @@ static void bury(struct mp_record *record, const char *why)
     record->outcome.reason = strdup(*why ? why : "dead"); /* NULL reads as no reason */
 }
 
-/* How long to wait; -1: no attempt is left. */
-static int64_t wait_of(const struct mp__attempt *attempt, const struct mp__ending *ending)
-{
-    int64_t now_ms = attempt->worker->wall_ms;
-    int64_t wait_ms = mp_backoff_ms(attempt->generation->script,
-                                    attempt->record->attempts + 1, mp_random_unit());
-    if (wait_ms < 0) {
-        return -1;
-    }
-    if (ending->verdict.delay_ms >= 0) {
-        return ending->verdict.delay_ms;
-    }
-    int64_t asked_ms =
-        ending->is_exchange ? mp_retry_after(ending->response, now_ms) : -1;
-    return asked_ms > wait_ms ? asked_ms : wait_ms;
-}
-
 static void retry(struct mp__attempt *attempt, struct mp__ending *ending)
 {
     struct mp_record *record = attempt->record;
-    int64_t wait_ms = wait_of(attempt, ending);
+    int64_t wait_ms =
+        mp_retry_wait_ms(attempt->generation->script, record->attempts + 1,
+                         &ending->verdict, ending->is_exchange ? ending->response : NULL,
+                         attempt->worker->wall_ms, mp_random_unit());
     if (wait_ms >= 0) {
         record->outcome.kind = MP_OUTCOME_RETRY;
         record->outcome.due_ms = attempt->worker->wall_ms + wait_ms;

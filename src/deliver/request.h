@@ -5,14 +5,6 @@
 
 /* The request builder's pieces. One build runs on one thread; nothing outlives it. */
 
-/* Adds Moonpost-Id (the delivery's, or the batch's), Moonpost-Attempt and User-Agent:
- * Moonpost/<version>, each unless it is there already. On a fresh (or reset) request and
- * before mp_request_build, which keeps what is there: so that `headers` can replace them
- * and the `request` hook sees and can remove them. */
-MP_MUST_CHECK int mp__request_stamp(struct mp_request *request,
-                                    const struct mp_context *context,
-                                    const char *version);
-
 struct mp__build {
     struct mp_script *script;
     struct mp_script_state *state;

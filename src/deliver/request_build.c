@@ -14,7 +14,7 @@ static int add_unless_there(struct mp_request *request, const char *name,
                : mp_request_set_header(request, field, value, (struct mp_str){0}, NULL);
 }
 
-int mp__request_stamp(struct mp_request *request, const struct mp_context *context,
+int mp_request_stamp(struct mp_request *request, const struct mp_context *context,
                       const char *version)
 {
     char number[12];

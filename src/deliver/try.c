@@ -58,7 +58,7 @@ void mp_request_try(struct mp_script *script, struct mp_script_state *state,
     snprintf(try_->generation, sizeof(try_->generation), "%s", script->generation);
     mp_request_reset(&try_->request);
     fill_retries(script, try_);
-    try_->status = mp__request_stamp(&try_->request, &context, MP_VERSION);
+    try_->status = mp_request_stamp(&try_->request, &context, MP_VERSION);
     if (try_->status == MP_OK) {
         try_->status =
             mp_request_build(script, state, &context, &try_->request, &verdict, &err);

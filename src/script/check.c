@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,22 +23,6 @@ static int load_file(struct mp_str name, const char *path, struct mp_script **ou
         status = mp_script_load(name, mp_buf_str(&source), path, NULL, out, err);
     }
     mp_buf_fini(&source);
-    return status;
-}
-
-/* Under the watchdog: a script may loop while it loads. */
-static int run_apart(void *(*body)(void *), void *arg)
-{
-    pthread_t thread;
-    int status = mp_script_watchdog_start();
-    if (status != MP_OK) {
-        return status;
-    }
-    status = mp__thread_start(&thread, body, arg);
-    if (status == MP_OK) {
-        pthread_join(thread, NULL);
-    }
-    mp_script_watchdog_stop();
     return status;
 }
 
@@ -130,7 +113,7 @@ int mp_scripts_check(const char *path, const char *secrets,
 {
     (void)secrets;
     struct check check = {.path = path, .each = each, .arg = arg};
-    if (run_apart(run_check, &check) != MP_OK) {
+    if (mp_script_apart(run_check, &check) != MP_OK) {
         refuse(&check, ENOMEM);
     }
     return check.failed;
@@ -173,7 +156,7 @@ int mp_scripts_try_file(const char *folder, const char *secrets, mp_try_builder 
 {
     (void)secrets;
     struct attempt attempt = {folder, builder, try_, err, MP_OK};
-    if (run_apart(run_attempt, &attempt) != MP_OK) {
+    if (mp_script_apart(run_attempt, &attempt) != MP_OK) {
         return mp_error_set(err, MP_ENOMEM, "could not start a thread: out of memory");
     }
     return attempt.status;
