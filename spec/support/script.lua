@@ -71,6 +71,13 @@ function script.context(event, more)
   context.record = record
   context.attempt = more.attempt or 1
   context.last = more.last or false
+  context.now_ms = more.now_ms or 0
+  if more.batch_id then
+    local members = ffi.new("const struct mp_record *[1]", record)
+    kept[#kept + 1], kept[#kept + 2] = more.batch_id, members
+    context.members, context.member_count = members, 1
+    context.batch_id = slice(more.batch_id)
+  end
   kept[#kept + 1] = record
   return context, kept
 end

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "tools.h"
 
 /* A secret is a userdatum of pieces, plain and hidden, each with its bytes and how it
  * shows. Nothing that Lua offers turns it into a string but `tostring`, which shows the
@@ -102,6 +103,124 @@ void mp__push_hidden(struct mp_script_state *state, struct mp_str text,
     put(secret, 0, (struct mp_template_part){text, shown}, true);
 }
 
+void mp__push_piece(struct mp_script_state *state, const struct mp__secret *secret,
+                    size_t index)
+{
+    struct mp_template_part part = mp__secret_part(secret, index);
+    if (part.secret.length == 0) {
+        mp__push_str(state->lua, part.text);
+        return;
+    }
+    put(push_new(state, 1, part.text.length + part.secret.length), 0, part,
+        secret->pieces[index].is_whole);
+}
+
+void mp__push_labelled(struct mp_script_state *state, struct mp_str text,
+                       const struct mp__label *label)
+{
+    if (label->length == 0) {
+        mp__push_str(state->lua, text);
+        return;
+    }
+    struct mp_template_part part = {text, {label->text, label->length}};
+    put(push_new(state, 1, text.length + label->length), 0, part, false);
+}
+
+static void add_name(struct mp__label *label, struct mp_str name)
+{
+    size_t at = 0;
+    while (at < label->length) {
+        const char *start = label->text + at;
+        const char *plus = memchr(start, '+', label->length - at);
+        size_t length = plus ? (size_t)(plus - start) : label->length - at;
+        if (mp_str_equal((struct mp_str){start, length}, name)) {
+            return;
+        }
+        at += length + 1;
+    }
+    size_t before = label->length > 0 ? 1 : 0;
+    if (name.length + before > sizeof(label->text) - label->length) {
+        return; /* the names that are there are enough to know it by */
+    }
+    if (before) {
+        label->text[label->length++] = '+';
+    }
+    memcpy(label->text + label->length, name.data, name.length);
+    label->length += name.length;
+}
+
+/* The names in a shown form, such as "https://a.example/?t=[secret x]". */
+static void add_shown_names(struct mp__label *label, struct mp_str shown)
+{
+    const char *end = shown.data + shown.length;
+    const char *at = shown.data;
+    while ((at = memmem(at, (size_t)(end - at), SHOWN_BEFORE, strlen(SHOWN_BEFORE)))) {
+        at += strlen(SHOWN_BEFORE);
+        const char *close = memchr(at, ']', (size_t)(end - at));
+        if (!close) {
+            break;
+        }
+        add_name(label, (struct mp_str){at, (size_t)(close - at)});
+        at = close;
+    }
+}
+
+void mp__label_add_secret(const struct mp__secret *secret, struct mp__label *label)
+{
+    for (size_t i = 0; i < secret->count; i++) {
+        struct mp_str name = mp__secret_part(secret, i).secret;
+        if (name.length > 0 && secret->pieces[i].is_whole) {
+            add_shown_names(label, name);
+        } else if (name.length > 0) {
+            add_name(label, name);
+        }
+    }
+    if (label->length == 0) { /* hidden all the same */
+        add_name(label, mp_str_of("value"));
+    }
+}
+
+void mp__label_add(struct mp_script_state *state, int index, struct mp__label *label)
+{
+    const struct mp__secret *secret = mp__secret_at(state, index);
+    if (secret) {
+        mp__label_add_secret(secret, label);
+    }
+}
+
+static struct mp_str push_joined(struct mp_script_state *state,
+                                 const struct mp__secret *secret)
+{
+    char *bytes = lua_newuserdata(state->lua, secret->used + 1);
+    size_t length = 0;
+    for (size_t i = 0; i < secret->count; i++) {
+        struct mp_str text = mp__secret_part(secret, i).text;
+        memcpy(bytes + length, text.data, text.length);
+        length += text.length;
+    }
+    return (struct mp_str){bytes, length};
+}
+
+struct mp_str mp__check_bytes(struct mp_script_state *state, int index,
+                              const char *function, const char *what)
+{
+    lua_State *lua = state->lua;
+    mp__budget_check(state);
+    const struct mp__secret *secret = mp__secret_at(state, index);
+    if (secret) {
+        luaL_checkstack(lua, 2, "too many values");
+        return secret->count == 1 ? mp__secret_part(secret, 0).text
+                                  : push_joined(state, secret);
+    }
+    int type = lua_type(lua, index);
+    if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+        bool is_nil = type == LUA_TNIL || type == LUA_TNONE;
+        luaL_error(lua, "%s: the %s is %s%s: pass a string or a secret", function, what,
+                   is_nil ? "" : "a ", is_nil ? "nil" : luaL_typename(lua, index));
+    }
+    return mp__str_at(lua, index);
+}
+
 /* Known to the script from now on: it is loaded again when the value changes. */
 static void note_use(struct mp_script_state *state, struct mp_str name)
 {
@@ -166,15 +285,33 @@ static size_t put_all(struct mp_script_state *state, int index, struct mp__secre
     return at;
 }
 
+static void push_both(struct mp_script_state *state, int first, int second)
+{
+    size_t count = 0;
+    size_t bytes = size_of(state, first, &count);
+    bytes += size_of(state, second, &count);
+    struct mp__secret *joined = push_new(state, count, bytes);
+    put_all(state, second, joined, put_all(state, first, joined, 0));
+}
+
 static int concat(lua_State *lua)
 {
-    struct mp_script_state *state = mp__state_of(lua);
-    size_t count = 0;
-    size_t bytes = size_of(state, 1, &count);
-    bytes += size_of(state, 2, &count);
-    struct mp__secret *joined = push_new(state, count, bytes);
-    put_all(state, 2, joined, put_all(state, 1, joined, 0));
+    push_both(mp__state_of(lua), 1, 2);
     return 1;
+}
+
+/* LuaJIT's lua_concat gives a metamethod other values than those two. */
+void mp__join(struct mp_script_state *state)
+{
+    lua_State *lua = state->lua;
+    if (!mp__secret_at(state, -1) && !mp__secret_at(state, -2)) {
+        lua_concat(lua, 2);
+        return;
+    }
+    int top = lua_gettop(lua);
+    push_both(state, top - 1, top);
+    lua_replace(lua, top - 1);
+    lua_settop(lua, top - 1);
 }
 
 static void show(lua_State *lua, const struct mp__secret *secret, struct mp_buf *shown)

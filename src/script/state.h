@@ -67,6 +67,9 @@ struct mp_script_state {
     const struct mp_request *request;
     bool body_is_set;
     bool uses_secrets;
+    int64_t load_ms;      /* what time.now() says while it loads; 0: not asked yet */
+    int64_t log_since_ms; /* what log() wrote in the second that began then */
+    unsigned log_lines, log_left_out;
     struct mp_buf scratch, shown;
     char fault[480]; /* what was thrown, as text */
     unsigned fault_line;

@@ -91,7 +91,7 @@ extern const luaL_Reg mp__crypto_functions[];  /* sha256 sha1 md5 base64 hex bas
 extern const luaL_Reg mp__hmac_functions[];    /* sha256 sha1 sha512 */
 extern const luaL_Reg mp__webhook_functions[]; /* sign */
 extern const luaL_Reg mp__time_functions[];    /* now parse format */
-extern const luaL_Reg mp__uri_functions[];     /* encode expand convert */
+extern const luaL_Reg mp__uri_functions[];     /* encode expand macros */
 extern const luaL_Reg mp__tool_functions[];    /* decimal uuid log */
 void mp__push_format(lua_State *lua); /* pops the stock string.format, pushes ours */
 int mp__tostring(lua_State *lua);
