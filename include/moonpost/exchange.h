@@ -32,6 +32,8 @@ const char *mp_verdict_name(enum mp_verdict_kind kind);
 enum mp_verdict_kind mp_verdict_of_name(struct mp_str name);
 void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind,
                     const char *format, ...) MP_PRINTF(3, 4);
+/* A retry after which no attempt is left: dead, "gave up after 3 attempts: <its why>". */
+void mp_verdict_give_up(struct mp_verdict *verdict, uint32_t attempts);
 
 /* A header field. Slices point into request->text; `shown` is the value with secrets as
  * [secret x], empty when it is the same. */

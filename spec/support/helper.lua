@@ -11,6 +11,9 @@ ffi.C.signal(SIGPIPE, SIG_IGN)
 -- A preloaded sanitizer is meant for this interpreter alone: sh does not even start under TSan's.
 uv.os_unsetenv("LD_PRELOAD")
 
+-- The specs of scripts meet the library that was just built.
+uv.os_setenv("MOONPOST_LIBRARY", (os.getenv("MOONPOST_BUILD") or "build") .. "/libmp_testing.so")
+
 -- A handle that is still closing when Lua ends takes the interpreter with it, so all are closed
 -- and seen to their end.
 

@@ -15,7 +15,7 @@ for _, pattern in ipairs({ "%.c$", "_probe[%l_]*%.h$" }) do
     c_files[#c_files + 1] = file
   end
 end
-local lua_files = read_all({ "spec", "scripts" }, "%.lua$")
+local lua_files = read_all({ "spec", "scripts", "lua" }, "%.lua$")
 
 local function line_count(text)
   local _, count = text:gsub("\n", "\n")

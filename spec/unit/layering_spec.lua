@@ -11,11 +11,11 @@ local header_room = {
   record = "record", exchange = "record",
   queue = "queue", dead = "queue", engine = "queue", kafka = "queue",
   script = "script", plan = "script", leaf = "script", scripts = "script",
-  deliver = "deliver", egress = "deliver", ingest = "ingest", console = "console", cli = "cli",
+  deliver = "deliver", egress = "deliver", ingest = "ingest", console = "console", cli = "cli", testing = "testing",
 }
 
 local every = { base = true, record = true, queue = true, script = true, deliver = true, ingest = true,
-                console = true, cli = true }
+                console = true, cli = true, testing = true }
 local arrows = {
   base = { base = true },
   record = { base = true, record = true },
@@ -23,7 +23,7 @@ local arrows = {
   script = { base = true, record = true, script = true },
   deliver = { base = true, record = true, queue = true, script = true, deliver = true },
   ingest = { base = true, record = true, queue = true, ingest = true },
-  console = every, cli = every, app = every,
+  testing = every, console = every, cli = every, app = every,
 }
 
 -- Borders: a library's header, and the files that may see it (version.c only asks how old it is).

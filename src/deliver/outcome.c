@@ -24,11 +24,7 @@ static void retry(struct mp__attempt *attempt, struct mp__ending *ending)
         record->outcome.due_ms = attempt->worker->wall_ms + wait_ms;
         return;
     }
-    char why[sizeof(ending->verdict.why)];
-    memcpy(why, ending->verdict.why, sizeof(why));
-    mp_verdict_set(&ending->verdict, MP_VERDICT_DEAD, "gave up after %u attempt%s%s%s",
-                   record->attempts + 1, record->attempts == 0 ? "" : "s",
-                   *why ? ": " : "", why);
+    mp_verdict_give_up(&ending->verdict, record->attempts + 1);
     bury(record, ending->verdict.why);
 }
 

@@ -48,6 +48,13 @@ void mp_verdict_set(struct mp_verdict *verdict, enum mp_verdict_kind kind,
     memcpy(verdict->why, why, sizeof(why));
 }
 
+void mp_verdict_give_up(struct mp_verdict *verdict, uint32_t attempts)
+{
+    const char *why = verdict->why;
+    mp_verdict_set(verdict, MP_VERDICT_DEAD, "gave up after %u attempt%s%s%s", attempts,
+                   attempts == 1 ? "" : "s", *why ? ": " : "", why);
+}
+
 struct mp_str mp_request_body(const struct mp_request *request)
 {
     if (!request->has_body) {
