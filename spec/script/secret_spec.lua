@@ -61,6 +61,30 @@ describe("a secret", function()
     set = "(secret \"acme_token\").x = 1",
     raw = "return json.raw(secret \"acme_token\")",
     key = "return ({})[secret \"acme_token\"].x",
+    json_key = "return json.encode({ [secret \"acme_token\"] = 1 })",
+    json_joined = "return json.encode({ a = { \"x\" .. secret \"acme_token\" } })",
+    json_derived = "return json.encode(base64(secret \"acme_token\"))",
+    order_text = "return secret \"acme_token\" < \"z\"",
+    arithmetic = "return secret \"acme_token\" + 1",
+    upper = "return string.upper(secret \"acme_token\")",
+    byte = "return string.byte(secret \"acme_token\", 1)",
+    rep = "return string.rep(secret \"acme_token\", 2)",
+    gsub = "return string.gsub(\"x\", \"x\", secret \"acme_token\")",
+    gsub_table = "return string.gsub(\"x\", \"x\", { x = secret \"acme_token\" })",
+    format_q = "return (\"%q\"):format(secret \"acme_token\")",
+    tonumber = "return tonumber(secret \"acme_token\") .. \"\"",
+    pairs = "for k in pairs(secret \"acme_token\") do return k end",
+    unpack = "return unpack(secret \"acme_token\")",
+    get = "return get(secret \"acme_token\", \"x\") .. \"\"",
+    time = "return time.parse(secret \"acme_token\")",
+    time_format = "return time.format(secret \"acme_token\", \"%s\")",
+    decimal = "return decimal(secret \"acme_token\", 2)",
+    factor = "return decimal(1, 2, secret \"acme_token\")",
+    derived = "return string.sub(uri.encode(secret \"acme_token\"), 1, 3)",
+    error_derived = "error(hex(secret \"acme_token\"))",
+    reason = "error({ message = secret \"acme_token\" })",
+    pcall = "local _, e = pcall(error, secret \"acme_token\") return string.len(e)",
+    nested = "return secret(secret \"acme_token\")",
   }) do
     it("does not come out by " .. name, function()
       local got, err = script.run(code)
@@ -68,6 +92,16 @@ describe("a secret", function()
       assert.is_nil(err:find("canary", 1, true), err)
     end)
   end
+
+  it("cannot be told from a guess by comparing it", function()
+    assert.equal("false false true", (script.run([[local s = secret "acme_token"
+      return tostring(s == "]] .. CANARY .. [[") .. " " .. tostring(s == secret "acme_token") .. " " .. tostring(s == s)]])))
+  end)
+
+  it("may be a key in a table of the script's own, and is no other key", function()
+    assert.equal("1 nil", (script.run([[local s = secret "acme_token" local t = { [s] = 1 }
+      return tostring(t[s]) .. " " .. tostring(t["]] .. CANARY .. [["])]])))
+  end)
 
   it("shows as its name through tostring, alone and joined", function()
     assert.equal("[secret acme_token]", (script.run("return tostring(secret \"acme_token\")")))
