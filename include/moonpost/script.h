@@ -93,6 +93,10 @@ MP_MUST_CHECK int
 mp_script_call_verdict(struct mp_script_state *state, const struct mp_context *context,
                        const struct mp_response *response, struct mp_verdict *verdict,
                        struct mp_verdict *members, struct mp_error *err);
+/* The calls between these two have one budget together, as the functions of one request
+ * do: a hundred headers must not take a hundred times 50 ms. NULL: nothing. */
+void mp_script_turn_begin(struct mp_script_state *state);
+void mp_script_turn_end(struct mp_script_state *state);
 /* How long the last call took. */
 int64_t mp_script_state_last_us(const struct mp_script_state *state);
 

@@ -205,15 +205,59 @@ static bool list_item(struct mp_str list, struct mp_str place, struct mp_str *va
     return false;
 }
 
-static bool step(struct mp_str value, struct mp_str name, struct mp_str *found)
+/* The beginnings of a path that may be a key: all of it, then up to each dot from the
+ * last one on. */
+#define CUTS_MAX 33
+struct cut {
+    size_t length;
+    struct mp_str value;
+    bool is_there;
+};
+
+static size_t cut_path(struct mp_str path, struct cut cuts[CUTS_MAX])
 {
-    switch (mp_json_kind(value)) {
-    case MP_JSON_OBJECT:
-        return mp_json_member(value, name, found);
-    case MP_JSON_ARRAY:
-        return list_item(value, name, found);
-    default:
-        return false;
+    size_t ends[CUTS_MAX - 1];
+    size_t dots = 0, count = 0;
+    for (size_t i = 0; i < path.length && dots < CUTS_MAX - 1; i++) {
+        if (path.data[i] == '.') {
+            ends[dots++] = i;
+        }
+    }
+    cuts[count++] = (struct cut){.length = path.length};
+    while (dots > 0) {
+        cuts[count++] = (struct cut){.length = ends[--dots]};
+    }
+    return count;
+}
+
+/* Each value is looked through once, however many dots the path has. */
+static void find_members(struct mp_str object, struct mp_str path, struct cut *cuts,
+                         size_t count)
+{
+    struct mp_json_iter iter;
+    struct mp_str name, each;
+    mp_json_iter_init(&iter, object);
+    while (mp_json_iter_next(&iter, &name, &each)) {
+        for (size_t i = 0; i < count; i++) {
+            if (mp_json_string_is(name, (struct mp_str){path.data, cuts[i].length})) {
+                cuts[i].value = each;
+                cuts[i].is_there = true;
+                break;
+            }
+        }
+    }
+}
+
+static void find_cuts(struct mp_str value, struct mp_str path, struct cut *cuts,
+                      size_t count)
+{
+    enum mp_json_kind kind = mp_json_kind(value);
+    if (kind == MP_JSON_OBJECT) {
+        find_members(value, path, cuts, count);
+    } else if (kind == MP_JSON_ARRAY) {
+        struct cut *first = &cuts[count - 1]; /* a place has no dots */
+        first->is_there =
+            list_item(value, (struct mp_str){path.data, first->length}, &first->value);
     }
 }
 
@@ -222,17 +266,17 @@ static bool step(struct mp_str value, struct mp_str name, struct mp_str *found)
  * twice, because a part has one name only. */
 bool mp_json_path(struct mp_str value, struct mp_str path, struct mp_str *found)
 {
-    if (step(value, path, found)) {
+    struct cut cuts[CUTS_MAX];
+    size_t count = cut_path(path, cuts);
+    find_cuts(value, path, cuts, count);
+    if (cuts[0].is_there) {
+        *found = cuts[0].value;
         return true;
     }
-    for (size_t i = path.length; i-- > 0;) {
-        if (path.data[i] != '.') {
-            continue;
-        }
-        struct mp_str inside;
-        struct mp_str rest = {path.data + i + 1, path.length - i - 1};
-        if (step(value, (struct mp_str){path.data, i}, &inside) &&
-            mp_json_path(inside, rest, found)) {
+    for (size_t i = 1; i < count; i++) {
+        size_t used = cuts[i].length + 1;
+        struct mp_str rest = {path.data + used, path.length - used};
+        if (cuts[i].is_there && mp_json_path(cuts[i].value, rest, found)) {
             return true;
         }
     }

@@ -13,11 +13,11 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     struct mp_context context = mp__attempt_context(attempt);
     struct mp_script_state *state = NULL;
     mp_request_reset(&attempt->request);
-    int status = mp__generation_state(attempt->generation, &state, err);
     int64_t since_us = script->has_functions ? mp__attempt_cpu_us() : 0;
+    int status = mp__generation_state(attempt->generation, &state, err);
     if (status == MP_OK) {
-        status = mp_request_stamp(&attempt->request, &context,
-                                   attempt->worker->room->version);
+        status =
+            mp_request_stamp(&attempt->request, &context, attempt->worker->room->version);
     }
     if (status == MP_OK) {
         status =

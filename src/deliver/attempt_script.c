@@ -69,9 +69,13 @@ static bool ask_hook(struct mp__attempt *attempt, const struct mp_response *resp
     if (!(attempt->generation->script->hooks & MP_HOOK_VERDICT)) {
         return false;
     }
+    if (attempt->lane->has_overrun) {
+        mp_error_set(why, MP_ESCRIPT, "it overran its budget too often to be asked");
+        return false;
+    }
     struct mp_context context = mp__attempt_context(attempt);
-    int status = mp__generation_state(attempt->generation, &state, why);
     int64_t since_us = mp__attempt_cpu_us();
+    int status = mp__generation_state(attempt->generation, &state, why);
     if (status == MP_OK) {
         status = mp_script_call_verdict(state, &context, response, verdict, NULL, why);
     }

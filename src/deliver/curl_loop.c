@@ -297,11 +297,12 @@ void mp__curl_loop_remove(struct mp__curl_loop *loop, unsigned number, CURL *eas
     curl_multi_remove_handle(loop->multis[number % MP__MULTIS_MAX]->curl, easy);
 }
 
-void mp__curl_loop_drain(struct mp__curl_loop *loop,
-                         void (*on_done)(void *arg, CURL *easy, CURLcode code), void *arg)
+bool mp__curl_loop_drain(struct mp__curl_loop *loop,
+                         bool (*on_done)(void *arg, CURL *easy, CURLcode code), void *arg)
 {
+    unsigned first = loop->drain_first;
     for (unsigned i = 0; i < MP__MULTIS_MAX; i++) {
-        struct mp__multi *multi = loop->multis[i];
+        struct mp__multi *multi = loop->multis[(first + i) % MP__MULTIS_MAX];
         if (!multi || !multi->has_news) {
             continue;
         }
@@ -312,7 +313,12 @@ void mp__curl_loop_drain(struct mp__curl_loop *loop,
             CURL *easy = message->easy_handle;
             CURLcode code = message->data.result;
             curl_multi_remove_handle(multi->curl, easy);
-            on_done(arg, easy, code);
+            if (!on_done(arg, easy, code)) {
+                multi->has_news = true;
+                loop->drain_first = (first + i + 1) % MP__MULTIS_MAX;
+                return true;
+            }
         }
     }
+    return false;
 }

@@ -23,6 +23,7 @@ struct mp__curl_loop {
     CURLSH *share;                      /* one DNS cache */
     bool (*is_established)(CURL *easy); /* its connection is: no other may stay armed */
     struct mp__multi *multis[MP__MULTIS_MAX];
+    unsigned drain_first;
     struct mp__poll **polls; /* by descriptor */
     size_t poll_count;
 };
@@ -45,10 +46,11 @@ void mp__curl_loop_release(struct mp__curl_loop *loop, unsigned multi, unsigned 
 MP_MUST_CHECK int mp__curl_loop_add(struct mp__curl_loop *loop, unsigned multi,
                                     CURL *easy);
 void mp__curl_loop_remove(struct mp__curl_loop *loop, unsigned multi, CURL *easy);
-/* Calls `on_done` for each transfer that ended, its handle removed and free for the next.
- */
-void mp__curl_loop_drain(struct mp__curl_loop *loop,
-                         void (*on_done)(void *arg, CURL *easy, CURLcode code),
+/* Calls `on_done` for each transfer that ended, its handle removed and free for the next,
+ * until it says false: true, there may be more, and the next drain begins with another
+ * multi. */
+bool mp__curl_loop_drain(struct mp__curl_loop *loop,
+                         bool (*on_done)(void *arg, CURL *easy, CURLcode code),
                          void *arg);
 
 /* For CURLOPT_OPENSOCKETFUNCTION: a socket for `address`, or CURL_SOCKET_BAD. */

@@ -184,8 +184,9 @@ static bool has_place(const struct mp__lane *lane)
 bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_probe)
 {
     *is_probe = false;
-    return lane->waiting.count > 0 && lane->partner->current && !lane->is_paused &&
-           !worker->is_draining && has_place(lane) &&
+    return lane->waiting.count > 0 && lane->partner->current &&
+           !lane->partner->told_move && !lane->is_paused && !worker->is_draining &&
+           has_place(lane) &&
            mp__health_admits(&lane->health, worker->wall_ms, is_probe) &&
            (lane->warm_until_ms > worker->mono_ms || !lane->has_scout) &&
            mp__auth_admits(worker, lane);
@@ -247,6 +248,7 @@ void mp__lane_threw(struct mp__worker *worker, struct mp__lane *lane, struct mp_
         snprintf(reason, sizeof(reason), "overran its budget %u times: %s",
                  tuning->overruns, why);
         mp__lane_pause(worker, lane, MP_PAUSE_SCRIPT, reason);
+        lane->has_overrun = true;
     }
     if (mp__health_threw(&lane->health, tuning, mp__hash(id))) {
         snprintf(reason, sizeof(reason), "%u deliveries in a row threw: %s",
@@ -272,7 +274,7 @@ void mp__lane_pause(struct mp__worker *worker, struct mp__lane *lane,
 
 void mp__lane_resume(struct mp__worker *worker, struct mp__lane *lane)
 {
-    lane->is_paused = false;
+    lane->is_paused = lane->has_overrun = false;
     mp__health_forgive(&lane->health);
     mp__auth_resumed(worker, lane);
     mp__lane_touch(worker, lane);

@@ -25,6 +25,7 @@ struct mp__lane {
     unsigned in_flight;
     unsigned multi, weight; /* its share of curl's multis */
     bool is_paused;
+    bool has_overrun; /* too often: what is in flight asks the script nothing more */
     bool wants_token; /* it is looked at when there is one */
     /* A lane that made no connection for a while sends one attempt ahead, so that a name
      * server is asked once and not by all at once. */

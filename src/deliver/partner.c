@@ -98,9 +98,11 @@ void mp__generation_release(struct mp__generation *generation)
 int mp__generation_state(struct mp__generation *generation, struct mp_script_state **out,
                          struct mp_error *err)
 {
-    if (generation->script->has_functions && !generation->state &&
-        mp_script_state_new(generation->script, &generation->state, err) != MP_OK) {
-        return MP_ESCRIPT;
+    if (generation->script->has_functions && !generation->state) {
+        int status = mp_script_state_new(generation->script, &generation->state, err);
+        if (status != MP_OK) {
+            return status == MP_EBUDGET ? MP_EBUDGET : MP_ESCRIPT;
+        }
     }
     *out = generation->state;
     return MP_OK;
@@ -158,6 +160,7 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
     partner->slow_last_ms = worker->mono_ms;
     for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next) {
         mp__health_forgive(&lane->health);
+        lane->has_overrun = false;
         /* Its pause may have ended meanwhile; one that has not keeps records from here.
          */
         lane->is_paused = lane->is_paused && !was_away;

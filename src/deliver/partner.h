@@ -42,7 +42,8 @@ struct mp__generation {
     unsigned uses;
 };
 void mp__generation_release(struct mp__generation *generation);
-/* The state, made when missing; NULL when the script has no functions. MP_ESCRIPT. */
+/* The state, made when missing; NULL when the script has no functions. MP_ESCRIPT;
+ * MP_EBUDGET: it overran as it ran again. */
 MP_MUST_CHECK int mp__generation_state(struct mp__generation *generation,
                                        struct mp_script_state **out,
                                        struct mp_error *err);
@@ -57,7 +58,7 @@ struct mp__partner {
     struct mp__lane *lanes;
     unsigned in_flight;
     bool is_leaving; /* for another worker: tell when the last attempt here has ended */
-    bool told_move;
+    bool told_move; /* and begins nothing here meanwhile */
     unsigned slow_calls;
     int64_t slow_at_ms[MP__SLOW_CALLS_MAX];
     int64_t slow_last_ms;

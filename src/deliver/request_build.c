@@ -192,9 +192,11 @@ int mp_request_build(struct mp_script *script, struct mp_script_state *state,
                               .err = err};
     mp_buf_init(&build.endpoint, MP_REQUEST_URL_MAX);
     int status = MP_OK;
+    mp_script_turn_begin(state);
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && status == MP_OK; i++) {
         status = steps[i](&build);
     }
+    mp_script_turn_end(state);
     mp_buf_fini(&build.endpoint);
     return status;
 }

@@ -96,11 +96,13 @@ static void look_at_clocks(struct mp__worker *worker)
     worker->wall_ms = mp_clock_wall_ms();
 }
 
-static void on_transfer_done(void *arg, CURL *easy, CURLcode code)
+/* Each may ask a script for its verdict, for as long as the budget. */
+static bool on_transfer_done(void *arg, CURL *easy, CURLcode code)
 {
-    (void)arg;
     struct mp__transfer *transfer = mp__transfer_of(easy);
     transfer->events.on_ended(transfer->events.arg, code);
+    struct mp__worker *worker = arg;
+    return mp_clock_mono_us() - worker->mono_us <= TURN_US_MAX;
 }
 
 static void resume_waiting(struct mp__worker *worker)
@@ -118,6 +120,7 @@ static void resume_waiting(struct mp__worker *worker)
 static bool begin_attempts(struct mp__worker *worker)
 {
     unsigned begun = 0;
+    int64_t since_us = mp_clock_mono_us();
     struct mp__lane *lane;
     while (worker->in_flight < worker->room->tuning.in_flight_max &&
            !mp__attempt_log_is_full(worker->room->log) &&
@@ -129,7 +132,7 @@ static bool begin_attempts(struct mp__worker *worker)
         bool has_begun = mp__attempt_begin(worker, lane, is_probe);
         mp__lane_touch(worker, lane);
         if (!has_begun || ++begun >= TURN_ATTEMPTS_MAX ||
-            mp_clock_mono_us() - worker->mono_us > TURN_US_MAX) {
+            mp_clock_mono_us() - since_us > TURN_US_MAX) {
             return true;
         }
     }
@@ -145,9 +148,9 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct mp__worker *worker = prepare->data;
     look_at_clocks(worker);
-    mp__curl_loop_drain(&worker->curl, on_transfer_done, worker);
+    bool has_more = mp__curl_loop_drain(&worker->curl, on_transfer_done, worker);
     resume_waiting(worker);
-    bool has_more = begin_attempts(worker);
+    has_more = begin_attempts(worker) || has_more;
     if (mp__auth_turn(worker) || has_more) {
         uv_idle_start(&worker->more, on_more);
     } else {

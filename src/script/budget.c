@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -7,12 +8,15 @@
 
 /* The watchdog: one thread that looks at every thread under a call each TICK_MS, and
  * sleeps when there has been none for a while. A call begins with one atomic store and
- * one load; no clock is read by it. */
+ * one load; no clock is read by it. A thousand instructions may be seconds when each
+ * compares megabytes: so the thread whose call is spent gets a signal besides, and makes
+ * its own hook fire at the next one. */
 
 #define TICK_MS 5
 #define TICKS_AWAKE                                                                      \
     40 /* it stays awake so long after the last call: waking costs a call */
-#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_MS    INT64_C(1000000)
+#define SPENT_SIGNAL SIGURG /* ignored where nobody waits for it */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
@@ -26,10 +30,13 @@ static _Atomic uint64_t calls;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t slot_key;
 static int key_error;
+static _Thread_local struct mp__slot *here;
+static struct sigaction signal_before;
 
 static void on_thread_end(void *arg)
 {
     struct mp__slot *slot = arg;
+    here = NULL;
     pthread_mutex_lock(&lock);
     *slot->link = slot->next;
     if (slot->next) {
@@ -44,17 +51,37 @@ static void make_key(void)
     key_error = pthread_key_create(&slot_key, on_thread_end);
 }
 
+/* Delivery threads block all signals. */
+static void let_signal_in(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SPENT_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* In the middle of whatever the thread does, so it only repeats what mp__budget_begin
+ * did, with a smaller number. */
+static void on_spent(int number)
+{
+    (void)number;
+    struct mp__slot *slot = here;
+    lua_State *lua = slot ? atomic_load_explicit(&slot->lua, memory_order_relaxed) : NULL;
+    if (lua && atomic_load(&slot->armed) == atomic_load(&slot->spent)) {
+        lua_sethook(lua, mp__budget_hook, LUA_MASKCOUNT, 1);
+    }
+}
+
 static struct mp__slot *thread_slot(void)
 {
+    if (here) {
+        return here;
+    }
     pthread_once(&once, make_key);
     if (key_error != 0) {
         return NULL;
     }
-    struct mp__slot *slot = pthread_getspecific(slot_key);
-    if (slot) {
-        return slot;
-    }
-    slot = calloc(1, sizeof(*slot));
+    struct mp__slot *slot = calloc(1, sizeof(*slot));
     clockid_t clock;
     if (!slot || pthread_getcpuclockid(pthread_self(), &clock) != 0 ||
         pthread_setspecific(slot_key, slot) != 0) {
@@ -62,6 +89,9 @@ static struct mp__slot *thread_slot(void)
         return NULL;
     }
     atomic_store(&slot->clock, clock);
+    slot->thread = pthread_self();
+    let_signal_in();
+    here = slot;
     pthread_mutex_lock(&lock);
     slot->next = slots;
     slot->link = &slots;
@@ -79,8 +109,12 @@ int mp__budget_begin(struct mp_script_state *state)
     if (!state->slot) {
         return MP_ENOMEM;
     }
-    state->call = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
+    uint64_t number = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
+    state->call = state->turn ? state->turn : number;
     lua_sethook(state->lua, mp__budget_hook, LUA_MASKCOUNT, MP__HOOK_COUNT);
+    /* Not while the state is still made: turning the JIT off must not be interrupted. */
+    lua_State *lua = state->kept[MP__KEPT_ENTRY] ? state->lua : NULL;
+    atomic_store_explicit(&state->slot->lua, lua, memory_order_relaxed);
     /* With the watchdog's own store and load the other way round, one of the two sees the
      * other: hence the sequential order. */
     atomic_store(&state->slot->armed, state->call);
@@ -95,8 +129,23 @@ int mp__budget_begin(struct mp_script_state *state)
 
 void mp__budget_end(struct mp_script_state *state)
 {
+    atomic_store_explicit(&state->slot->lua, NULL, memory_order_relaxed);
     atomic_store_explicit(&state->slot->armed, 0, memory_order_release);
     state->slot = NULL;
+}
+
+void mp_script_turn_begin(struct mp_script_state *state)
+{
+    if (state) {
+        state->turn = atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed) + 1;
+    }
+}
+
+void mp_script_turn_end(struct mp_script_state *state)
+{
+    if (state) {
+        state->turn = 0;
+    }
 }
 
 bool mp__budget_is_spent(const struct mp_script_state *state)
@@ -105,24 +154,10 @@ bool mp__budget_is_spent(const struct mp_script_state *state)
            atomic_load_explicit(&state->slot->spent, memory_order_relaxed) == state->call;
 }
 
-static void note_line(struct mp_script_state *state, lua_State *lua)
-{
-    lua_Debug frame;
-    for (int level = 0; state->fault_line == 0 && level < 100; level++) {
-        if (lua_getstack(lua, level, &frame) != 1) {
-            return;
-        }
-        if (lua_getinfo(lua, "Sl", &frame) && frame.currentline > 0 &&
-            frame.source[0] == '@') {
-            state->fault_line = (unsigned)frame.currentline;
-        }
-    }
-}
-
 void mp__budget_check(struct mp_script_state *state)
 {
     if (mp__budget_is_spent(state)) {
-        note_line(state, state->lua);
+        mp__note_line(state);
         luaL_error(state->lua, "the call overran its budget");
     }
 }
@@ -133,7 +168,7 @@ void mp__budget_hook(lua_State *lua, lua_Debug *debug)
     (void)debug;
     struct mp_script_state *state = mp__state_of(lua);
     if (state->heap_refused || mp__budget_is_spent(state)) {
-        note_line(state, lua);
+        mp__note_line(state);
         lua_sethook(lua, mp__budget_hook, LUA_MASKCOUNT, 1);
         luaL_error(lua, "the call overran its budget");
     }
@@ -160,7 +195,8 @@ static bool look(struct mp__slot *slot)
         slot->seen = armed;
         slot->since_ns = now_ns;
     } else if (now_ns >= 0 && now_ns - slot->since_ns >= MP__BUDGET_MS * NS_PER_MS) {
-        atomic_store_explicit(&slot->spent, armed, memory_order_relaxed);
+        atomic_store(&slot->spent, armed);
+        pthread_kill(slot->thread, SPENT_SIGNAL);
     }
     return true;
 }
@@ -217,6 +253,8 @@ int mp_script_watchdog_start(void)
     int status = MP_OK;
     pthread_mutex_lock(&lock);
     if (users == 0) {
+        struct sigaction action = {.sa_handler = on_spent, .sa_flags = SA_RESTART};
+        sigaction(SPENT_SIGNAL, &action, &signal_before);
         is_stopping = false;
         atomic_store(&is_awake, true);
         status = pthread_create(&watchdog, NULL, watch, NULL) == 0 ? MP_OK : MP_EAGAIN;
@@ -235,5 +273,6 @@ void mp_script_watchdog_stop(void)
     pthread_mutex_unlock(&lock);
     if (is_last) {
         pthread_join(watchdog, NULL);
+        sigaction(SPENT_SIGNAL, &signal_before, NULL);
     }
 }

@@ -101,9 +101,11 @@ static bool push_member(lua_State *lua, int table, struct mp_str name)
     return true;
 }
 
-/* As mp_json_path: the longest key first. Pushes what it found and nothing else. */
+/* As mp_json_path: the longest key first. Pushes what it found and nothing else. In a
+ * table that holds itself under many keys the ways grow without end. */
 static bool push_path(lua_State *lua, int table, struct mp_str path)
 {
+    mp__budget_check(mp__state_of(lua));
     if (!lua_istable(lua, table) || !lua_checkstack(lua, 4)) {
         return false;
     }

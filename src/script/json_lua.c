@@ -218,6 +218,7 @@ static void push_scalar(struct json_reader *reader)
 
 static void push_value(struct json_reader *reader)
 {
+    mp__budget_check(reader->state);
     luaL_checkstack(reader->state->lua, 6, "JSON is nested too deep for a script");
     switch (*reader->at) {
     case '{':

@@ -10,12 +10,41 @@
 /* Tables are read raw and no script code runs meanwhile, so a key's bytes stay where they
  * are until the work is done. */
 
-static int compare_keys(const void *left, const void *right)
+static int compare(const struct mp_str *a, const struct mp_str *b)
 {
-    const struct mp_str *a = left, *b = right;
     size_t shorter = a->length < b->length ? a->length : b->length;
     int order = shorter > 0 ? memcmp(a->data, b->data, shorter) : 0;
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+static void sift(struct mp_str *keys, size_t at, size_t count)
+{
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && compare(&keys[child + 1], &keys[child]) > 0) {
+            child++;
+        }
+        if (compare(&keys[at], &keys[child]) >= 0) {
+            return;
+        }
+        struct mp_str lesser = keys[at];
+        keys[at] = keys[child];
+        keys[child] = lesser;
+    }
+}
+
+/* A heap sort: the library's may hold memory of its own when the budget ends it. */
+static void sort_keys(struct mp_script_state *state, struct mp_str *keys, size_t count)
+{
+    for (size_t i = count / 2; i-- > 0;) {
+        sift(keys, i, count);
+    }
+    for (size_t left = count; left-- > 1;) {
+        mp__budget_check(state);
+        struct mp_str last = keys[0];
+        keys[0] = keys[left];
+        keys[left] = last;
+        sift(keys, 0, left);
+    }
 }
 
 struct census {
@@ -58,7 +87,7 @@ static void collect_keys(lua_State *lua, int table, struct mp__shape *shape)
     for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
         shape->keys[at++] = mp__str_at(lua, -2);
     }
-    qsort(shape->keys, shape->count, sizeof(struct mp_str), compare_keys);
+    sort_keys(mp__state_of(lua), shape->keys, shape->count);
 }
 
 struct mp__shape mp__push_shape(struct mp_script_state *state, int index)
@@ -167,7 +196,6 @@ static void write_table(struct mp_script_state *state, int table, struct mp_buf 
         luaL_error(lua, "tables are nested over %d deep, or one is inside itself",
                    MP__JSON_DEPTH);
     }
-    mp__budget_check(state);
     struct mp__shape shape = mp__push_shape(state, table);
     const char *fault = mp__shape_fault(shape.kind);
     if (fault) {
@@ -201,6 +229,7 @@ static void write_value(struct mp_script_state *state, int index, struct mp_buf 
                         unsigned depth)
 {
     lua_State *lua = state->lua;
+    mp__budget_check(state);
     switch (lua_type(lua, index)) {
     case LUA_TNIL:
         mp__check_status(lua, mp_buf_append_text(out, "null"));

@@ -63,22 +63,29 @@ static bool in_class(unsigned char c, unsigned char name)
     return name >= 'a' ? is : !is; /* an upper-case name is the complement */
 }
 
-static void count_step(struct mp__matcher *matcher)
+void mp__match_charge(struct mp__matcher *matcher, uint64_t steps)
 {
-    matcher->steps++;
-    if (matcher->steps % STEPS_A_LOOK == 0) {
-        mp__budget_check(matcher->state);
+    matcher->steps += steps;
+    if (matcher->steps < matcher->look_at) {
+        return;
     }
+    matcher->look_at = matcher->steps + STEPS_A_LOOK;
+    mp__budget_check(matcher->state);
     if (matcher->steps > MP__STEPS_MAX) {
         luaL_error(matcher->state->lua, "pattern too complex: over %d steps",
                    MP__STEPS_MAX);
     }
 }
 
+static void count_step(struct mp__matcher *matcher)
+{
+    mp__match_charge(matcher, 1);
+}
+
 /* Behind the single character class at `p`. */
 static const char *class_end(struct mp__matcher *matcher, const char *p)
 {
-    const char *end = matcher->pattern_end;
+    const char *start = p, *end = matcher->pattern_end;
     lua_State *lua = matcher->state->lua;
     char first = *p++;
     if (first == '%') {
@@ -99,12 +106,15 @@ static const char *class_end(struct mp__matcher *matcher, const char *p)
         }
         p += *p == '%' ? 2 : 1;
     } while (p >= end || *p != ']');
+    mp__match_charge(matcher, (uint64_t)(p - start) / MP__BYTES_A_STEP);
     return p + 1;
 }
 
 /* `set` is at the [, `close` at the ] that ends it. */
-static bool in_set(unsigned char c, const char *set, const char *close)
+static bool in_set(struct mp__matcher *matcher, unsigned char c, const char *set,
+                   const char *close)
 {
+    mp__match_charge(matcher, (uint64_t)(close - set) / MP__BYTES_A_STEP);
     bool found = true;
     if (set[1] == '^') {
         found = false;
@@ -142,7 +152,7 @@ static bool matches_one(struct mp__matcher *matcher, const char *at, const char 
     case '%':
         return in_class(c, (unsigned char)p[1]);
     case '[':
-        return in_set(c, p, p_end - 1);
+        return in_set(matcher, c, p, p_end - 1);
     default:
         return (unsigned char)*p == c;
     }
@@ -244,8 +254,8 @@ static const char *match_back(struct mp__matcher *matcher, const char *at, char 
     if (capture->length == MP__CAPTURE_PLACE) {
         return NULL;
     }
-    matcher->steps += (uint64_t)capture->length / 8;
     size_t length = (size_t)capture->length;
+    mp__match_charge(matcher, length / MP__BYTES_A_STEP);
     bool same = (size_t)(matcher->subject_end - at) >= length &&
                 memcmp(capture->start, at, length) == 0;
     return same ? at + length : NULL;
@@ -256,7 +266,8 @@ static bool at_frontier(struct mp__matcher *matcher, const char *at, const char 
 {
     unsigned char before = at == matcher->subject ? 0 : (unsigned char)at[-1];
     unsigned char after = at == matcher->subject_end ? 0 : (unsigned char)*at;
-    return !in_set(before, set, set_end - 1) && in_set(after, set, set_end - 1);
+    return !in_set(matcher, before, set, set_end - 1) &&
+           in_set(matcher, after, set, set_end - 1);
 }
 
 /* One single class and its suffix. True: go on at *at and *p; false: *at is the answer.

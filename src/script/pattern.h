@@ -19,12 +19,16 @@ struct mp__matcher {
     struct mp_script_state *state;
     const char *subject, *subject_end;
     const char *pattern_end;
-    uint64_t steps;
+    uint64_t steps, look_at; /* the budget is looked at past so many */
     unsigned nesting;
     int level;
     struct mp__capture captures[MP__CAPTURES_MAX];
 };
 
+/* Counts work; throws past the budgets. Work of a byte each, as of a copy, is a step for
+ * every MP__BYTES_A_STEP. */
+void mp__match_charge(struct mp__matcher *matcher, uint64_t steps);
+#define MP__BYTES_A_STEP 8
 /* Where the match of `pattern` at `at` ends; NULL: there is none. Throws for a malformed
  * pattern, and past the budgets. */
 const char *mp__match(struct mp__matcher *matcher, const char *at, const char *pattern);

@@ -13,8 +13,7 @@ static const char *const base_names[] = {"assert", "error", "ipairs", "next",   
                                          "select", "type",  "unpack", "tonumber", NULL};
 static const char *const string_names[] = {"byte",    "char", "len",   "lower", "rep",
                                            "reverse", "sub",  "upper", NULL};
-static const char *const table_names[] = {"concat", "insert", "maxn",
-                                          "remove", "sort",   NULL};
+static const char *const table_names[] = {"concat", "maxn", "remove", NULL};
 static const char *const math_names[] = {
     "abs",   "acos", "asin",  "atan",   "atan2", "ceil", "cos",   "cosh", "deg",  "exp",
     "floor", "fmod", "frexp", "huge",   "ldexp", "log",  "log10", "max",  "min",  "modf",
@@ -116,6 +115,30 @@ static int insert(lua_State *lua)
         lua_rawseti(lua, 1, i);
     }
     lua_rawseti(lua, 1, (int)place);
+    return 0;
+}
+
+static int is_less(lua_State *lua)
+{
+    mp__budget_check(mp__state_of(lua));
+    lua_pushboolean(lua, lua_lessthan(lua, 1, 2));
+    return 1;
+}
+
+/* The stock one compares by itself, without end in sight, when it is given no function.
+ */
+static int sort(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    lua_settop(lua, 2);
+    if (lua_isnil(lua, 2)) {
+        lua_pushcfunction(lua, is_less);
+        lua_replace(lua, 2);
+    }
+    luaL_checktype(lua, 2, LUA_TFUNCTION);
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, 2, 0);
     return 0;
 }
 
@@ -232,6 +255,9 @@ static void add_library(lua_State *lua, int globals, lua_CFunction open, const c
         lua_pop(lua, 2);
     }
     if (strcmp(name, LUA_TABLIBNAME) == 0) {
+        lua_getfield(lua, -2, "sort");
+        lua_pushcclosure(lua, sort, 1);
+        lua_setfield(lua, -2, "sort");
         set_functions(lua, lua_gettop(lua), own_table);
     }
     lua_remove(lua, -2);

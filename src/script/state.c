@@ -9,6 +9,15 @@
 
 #define SCRATCH_BYTES ((size_t)MP_REQUEST_BODY_MAX)
 
+static void *refuse(struct mp_script_state *state)
+{
+    state->heap_refused = true;
+    if (state->lua) {
+        mp__note_line(state);
+    }
+    return NULL;
+}
+
 static void *allocate(void *arg, void *block, size_t old_bytes, size_t new_bytes)
 {
     struct mp_script_state *state = arg;
@@ -17,15 +26,19 @@ static void *allocate(void *arg, void *block, size_t old_bytes, size_t new_bytes
         state->heap_bytes -= old_bytes;
         return NULL;
     }
+    /* Many small C functions, each done before a hook can fire, have to ask for memory:
+     * once the time is spent there is none. */
+    if (new_bytes > old_bytes && mp__budget_is_spent(state)) {
+        mp__note_line(state);
+        return NULL;
+    }
     if (new_bytes > old_bytes &&
         new_bytes - old_bytes > MP__HEAP_BYTES - state->heap_bytes) {
-        state->heap_refused = true;
-        return NULL;
+        return refuse(state);
     }
     void *moved = realloc(block, new_bytes);
     if (!moved) {
-        state->heap_refused = true;
-        return NULL;
+        return refuse(state);
     }
     state->heap_bytes = state->heap_bytes - old_bytes + new_bytes;
     return moved;

@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -27,7 +28,9 @@ struct mp__slot {
     _Atomic uint64_t armed; /* the number of the call under way; 0: none */
     _Atomic int clock;      /* the thread's CPU clock */
     _Atomic uint64_t spent; /* the number of the call that has overrun */
-    uint64_t seen;          /* the watchdog's own: the call it times, and since when */
+    lua_State *_Atomic lua; /* what runs it, while its hook may be set */
+    pthread_t thread;
+    uint64_t seen; /* the watchdog's own: the call it times, and since when */
     int64_t since_ns;
 };
 
@@ -62,7 +65,8 @@ struct mp_script_state {
     unsigned gsub_nesting;
     struct mp__slot *slot;
     uint64_t call; /* its number with the watchdog */
-    int64_t last_us;
+    uint64_t turn; /* the number that several calls share; 0: each has its own */
+    int64_t began_us, last_us; /* the call: since when, and how long the last one took */
     const struct mp_context *context; /* of the call under way, or NULL */
     const struct mp_request *request;
     bool body_is_set;
@@ -106,6 +110,8 @@ bool mp__budget_is_spent(const struct mp_script_state *state);
 /* Throws when it is: for C code that may take long. */
 void mp__budget_check(struct mp_script_state *state);
 void mp__budget_hook(lua_State *lua, lua_Debug *debug);
+/* Where the script is now, unless a line is noted. Allocates nothing. */
+void mp__note_line(struct mp_script_state *state);
 
 /* sandbox.c: the globals. */
 void mp__sandbox_open(struct mp_script_state *state);

@@ -70,8 +70,11 @@ static int push_captures(struct mp__matcher *matcher, const char *from, const ch
 
 static bool is_plain(struct mp_str pattern)
 {
+    static const bool magic[256] = {
+        ['^'] = true, ['$'] = true, ['*'] = true, ['+'] = true, ['?'] = true,
+        ['.'] = true, ['('] = true, ['['] = true, ['%'] = true, ['-'] = true};
     for (size_t i = 0; i < pattern.length; i++) {
-        if (pattern.data[i] != '\0' && strchr("^$*+?.([%-", pattern.data[i])) {
+        if (magic[(unsigned char)pattern.data[i]]) {
             return false;
         }
     }
@@ -213,6 +216,7 @@ static void append_template(struct growing *text, struct mp__matcher *matcher,
                             const char *from, const char *to)
 {
     struct mp_str replacement = mp__str_at(text->lua, 3);
+    mp__match_charge(matcher, replacement.length / MP__BYTES_A_STEP);
     for (size_t i = 0; i < replacement.length; i++) {
         char c = replacement.data[i];
         if (c == '%') {
@@ -223,6 +227,7 @@ static void append_template(struct growing *text, struct mp__matcher *matcher,
                 continue;
             }
             if (c >= '1' && c <= '9') {
+                mp__match_charge(matcher, 1);
                 push_capture(matcher, c - '1', from, to);
                 append_top(text);
                 continue;
