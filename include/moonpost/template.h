@@ -23,7 +23,9 @@ enum mp_template_kind {
     MP_TEMPLATE_URL,      /* RFC 6570; `{a.b}` may reach into values */
     MP_TEMPLATE_URL_DROP, /* the same; a query's `name={x}` goes when x is missing or ""
                            */
-    MP_TEMPLATE_TEXT /* simple expressions only, not percent-encoded: the place escapes */
+    MP_TEMPLATE_TEXT,   /* simple expressions only, not percent-encoded: the place escapes
+                         */
+    MP_TEMPLATE_LITERAL /* no expressions: braces are text; else as TEXT */
 };
 
 /* How the place of a text template escapes an expression's value. */

@@ -49,6 +49,16 @@ describe("loading a script", function()
     assert.is_false(s.has_functions)
     assert.is_false(s.hosts_free)
     assert.equal(c.MP_BODY_DEFAULT, s.body_kind)
+    assert.equal(0, s.rate_per_second)
+    assert.equal(-1, tonumber(s.max_age_ms))
+    assert.equal(0, tonumber(s.batch.size))
+  end)
+
+  it("posts where there is a body, form or batch and no method", function()
+    for _, fields in ipairs({ "body = { a = 1 }", "form = { a = 1 }", "batch = {}", "body = \"x\"" }) do
+      assert.equal("POST", ffi.string(load(with(fields)).method))
+    end
+    assert.equal("", ffi.string(load("return { body = { a = 1 } }", "postback").method))
   end)
 
   it("names a generation by the first 12 digits of its text's SHA-256", function()
@@ -65,7 +75,7 @@ describe("loading a script", function()
   end)
 
   it("reads every plain key", function()
-    local s = load(with([[method = "PUT", timeout = "2s", limits = { concurrency = 7 },
+    local s = load(with([[method = "PUT", timeout = "2s", limits = { concurrency = 7, rate = "300/m" }, max_age = { "7d", of = "event_time" },
       retry = { schedule = { "1s", 2, "3m" }, jitter = 0 }, required = { "a", "b.c" },
       missing = "drop", defaults = { geo = "ZZ", n = 1.5 }, subscribes = { "a.*", "*" },
       hosts = { "https://EU.acme.example", "http://x.example:8080/" },
@@ -80,6 +90,9 @@ describe("loading a script", function()
     assert.is_true(s.missing_drop)
     assert.equal("\"ZZ\"", text(s.defaults[0].json))
     assert.equal("1.5", text(s.defaults[1].json))
+    assert.equal(5, s.rate_per_second)
+    assert.equal(604800000, tonumber(s.max_age_ms))
+    assert.equal("event_time", text(s.max_age_of))
     assert.equal("a.*", text(s.subscribes[0]))
     assert.equal(3, tonumber(s.host_count))
     assert.equal("https://eu.acme.example:443", text(s.hosts[1]))
@@ -155,9 +168,20 @@ describe("loading a script", function()
     { "local a", "it returned nothing" },
     { with("heads = {}"), "scripts/acme.lua:3:", "unknown key `heads`: did you mean `headers`?" },
     { with("zzz = 1"), "scripts/acme.lua:3:", "unknown key `zzz`" },
-    { with("batch = { size = 1 }"), "scripts/acme.lua:3:", "no `batch` yet" },
-    { with("vars = {}"), "no `vars` yet" },
-    { with("limits = { rate = \"5/s\" }"), "no `rate` yet" },
+    { with("rate = \"5/s\""), "scripts/acme.lua:3:", "unknown key `rate`: write limits = { rate" },
+    { with("query = { a = 1 }"), "unknown key `query`: write the parameters in url" },
+    { with("limits = { rate = 5 }"), "scripts/acme.lua:3: limits.rate:", "it is a number: write \"500/s\"" },
+    { with("limits = { rate = \"5 a second\" }"), "\"5 a second\" is no rate: write \"500/s\"" },
+    { with("limits = { burst = 5 }"), "there are concurrency, rate" },
+    { with("max_age = \"soon\""), "scripts/acme.lua:3: max_age:", "is no duration" },
+    { with("max_age = { of = \"at\" }"), "it has no age" },
+    { with("max_age = { \"7d\", off = \"at\" }"), "of = \"event_time\"" },
+    { with("max_age = { \"7d\", of = \"{at}\" }"), "has braces", "\"at\"" },
+    { with("max_age = 0"), "every delivery would be dead" },
+    { with("method = \"post\""), "methods are in capitals: write \"POST\"" },
+    { with("required = { \"{a}\" }"), "has braces: write the field's name alone, \"a\"" },
+    { with("defaults = { a = number \"{x}\" }"), "scripts/acme.lua:3: defaults.a: it is a `number`: write a constant" },
+    { with("defaults = { a = { f = function() end } }"), "scripts/acme.lua:3: defaults.a:", "function cannot be JSON" },
     { with("limits = { concurency = 5 }"), "did you mean `concurrency`?" },
     { with("limits = { concurrency = 0 }"), "scripts/acme.lua:3:", "from 1 to 10000" },
     { with("limits = { concurrency = 1.5 }"), "from 1 to 10000" },
@@ -170,7 +194,7 @@ describe("loading a script", function()
     { with("method = \"G T\""), "no HTTP method" },
     { with("missing = \"gone\""), "\"drop\" or \"empty\"" },
     { with("accepts = 5"), "it is a number: write a function" },
-    { with("subscribes = \"x\""), "write a table" },
+    { with("subscribes = \"x\""), "write a list, { \"x\" }" },
     { with("subscribes = { 5 }"), "write a string" },
     { with("required = { a = 1 }"), "write a list" },
     { with("hosts = { \"acme.example\" }"), "hosts:" },
@@ -192,7 +216,7 @@ describe("loading a script", function()
     { with("body = { a = 0/0 }"), "NaN" },
     { with("body = (function() local t = {} t.t = t return t end)()"), "inside itself" },
     { with("answers = { { status = 200 } }"), "entry 1", "no verdict" },
-    { with("answers = { { status = 200, \"split\" } }"), "\"split\" is no verdict" },
+    { with("answers = { { status = 200, \"split\" } }"), "\"split\" is for batches" },
     { with("answers = { { status = 99, \"dead\" } }"), "from 100 to 599" },
     { with("answers = { { \"dead\" } }"), "no condition" },
     { with("answers = { { status = 200, \"retry\", \"soon\" } }"), "duration" },

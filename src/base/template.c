@@ -93,7 +93,7 @@ static int enter(struct compiler *c, char byte, bool *is_separator)
 static int add_literal(struct compiler *c, const char *at, size_t length)
 {
     enum mp_template_kind kind = c->template->kind;
-    if (kind == MP_TEMPLATE_TEXT) {
+    if (kind == MP_TEMPLATE_TEXT || kind == MP_TEMPLATE_LITERAL) {
         return add_text(c, at, length);
     }
     size_t start = 0;
@@ -237,8 +237,11 @@ static int compile_parts(struct compiler *c, const struct mp_template_part *part
                          size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int status =
-            parts[i].secret.data ? add_secret(c, &parts[i]) : add_plain(c, parts[i].text);
+        struct mp_str text = parts[i].text;
+        bool is_literal = c->template->kind == MP_TEMPLATE_LITERAL;
+        int status = parts[i].secret.data ? add_secret(c, &parts[i])
+                     : is_literal         ? add_literal(c, text.data, text.length)
+                                          : add_plain(c, text);
         if (status != MP_OK) {
             return status;
         }
@@ -268,6 +271,8 @@ int mp_template_compile(const struct mp_template_part *parts, size_t count,
     }
     if (kind == MP_TEMPLATE_URL_DROP) {
         join_params(template);
+    } else if (kind == MP_TEMPLATE_LITERAL) {
+        template->kind = MP_TEMPLATE_TEXT;
     }
     *out = template;
     return MP_OK;

@@ -9,6 +9,7 @@ static const char *const verdict_names[] = {
     [MP_VERDICT_NONE] = "",           [MP_VERDICT_DELIVERED] = "delivered",
     [MP_VERDICT_RETRY] = "retry",     [MP_VERDICT_DEAD] = "dead",
     [MP_VERDICT_SKIPPED] = "skipped", [MP_VERDICT_PAUSE] = "pause",
+    [MP_VERDICT_SPLIT] = "split",
 };
 #define VERDICTS (sizeof(verdict_names) / sizeof(verdict_names[0]))
 

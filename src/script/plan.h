@@ -8,8 +8,9 @@
 struct mp__module {
     struct mp__module *next;
     struct mp_str name;
-    struct mp_str path; /* as errors show it: "scripts/lib/money.lua" */
-    struct mp_str source;
+    struct mp_str path;   /* as errors show it: "scripts/lib/money.lua" */
+    struct mp_str source; /* no data: it could not be had, */
+    struct mp_str fault;  /* for this reason */
 };
 
 /* From the table that a script returns to struct mp_script. All memory hangs on the
@@ -17,14 +18,16 @@ struct mp__module {
 
 struct mp__private {
     _Atomic unsigned references;
-    void *blocks; /* each begins with a pointer to the next */
+    void *blocks;      /* each begins with a pointer to the next */
+    size_t plan_bytes; /* what the table has been compiled to so far */
     struct template_entry {
         struct mp_template *template_;
         struct template_entry *next;
     } * templates;
     int function_count;
     struct mp_script_env env;   /* its secrets are a reference of this script's */
-    struct mp__module *modules; /* what it requires, as it was when it loaded */
+    struct mp__module *modules; /* what it requires, in the order of loading */
+    bool has_all_modules; /* they were read when it loaded: the disk is not looked at */
     struct mp__used_secret {
         struct mp__used_secret *next;
         struct mp_str name;
@@ -55,8 +58,9 @@ struct mp__plan {
     struct mp_script_state *state;
     lua_State *lua;
     struct mp_script *script;
-    struct mp__at at; /* what is being read now */
-    bool names_key;   /* the error's own text says the key */
+    struct mp__at at;       /* what is being read now */
+    bool names_key;         /* the error's own text says the key */
+    bool url_has_functions; /* as its whole or as a result of its `by` */
 };
 
 /* Pops the table on top of the stack. */
@@ -66,35 +70,36 @@ void mp__plan_compile(struct mp_script_state *state, struct mp_script *script);
 _Noreturn void mp__plan_fail(struct mp__plan *plan, const char *format, ...)
     MP_PRINTF(2, 3);
 void *mp__plan_alloc(struct mp__plan *plan, size_t count, size_t bytes);
+/* Counts what is not allocated here; throws past the ceiling, or the budget. */
+void mp__plan_charge(struct mp__plan *plan, size_t bytes);
 struct mp_str mp__plan_copy(struct mp__plan *plan, struct mp_str text);
-/* The string on top, with a NUL after it; popped. `what` is for the error. */
+/* What is at `index`, for a person: "table", "secret", "`number`". */
+const char *mp__plan_kind(struct mp__plan *plan, int index);
+bool mp__plan_is_text(struct mp__plan *plan); /* on top: a string or a secret */
+
+/* Each pops the value on top; `what` is for the error. */
 struct mp_str mp__plan_string(struct mp__plan *plan, const char *what);
+struct mp_str mp__plan_json(struct mp__plan *plan);
+/* A field's name: not empty, no braces. */
+struct mp_str mp__plan_name(struct mp__plan *plan, const char *what);
+int64_t mp__plan_integer(struct mp__plan *plan, int64_t min, int64_t max);
+int mp__plan_function(struct mp__plan *plan);
+struct mp_template *mp__plan_template(struct mp__plan *plan, enum mp_template_kind kind);
 /* A duration: text or a number of seconds, at `index`. */
 int64_t mp__plan_duration(struct mp__plan *plan, int index);
 /* The items of the list on top, read by `each` from the top of the stack, which it pops;
  * the list itself is popped too. */
-typedef void (*mp__plan_item)(struct mp__plan *plan, size_t index, void *arg);
+typedef void (*mp__plan_each)(struct mp__plan *plan, size_t index, void *arg);
 size_t mp__plan_list_length(struct mp__plan *plan, const char *what, size_t max);
-void mp__plan_list(struct mp__plan *plan, mp__plan_item each, void *arg);
+void mp__plan_list(struct mp__plan *plan, mp__plan_each each, void *arg);
 /* The shape of the table on top; pushes the keys' userdatum or nil. */
 struct mp__shape mp__plan_shape(struct mp__plan *plan, const char *what);
-/* Throws for a key that is not in `known`; `later` are those of other versions. */
-void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *known,
-                    const char *const *later);
+/* Throws for a key that is not in `known`. */
+void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *known);
+/* Pushes that key of the table at `table`, which is read next; false: it is nil, and
+ * nothing is pushed. */
+bool mp__plan_field(struct mp__plan *plan, int table, const char *key);
 
-/* Each pops the value on top. */
-int mp__plan_function(struct mp__plan *plan);
-struct mp_leaf mp__plan_leaf(struct mp__plan *plan, bool is_body);
-struct mp_template *mp__plan_template(struct mp__plan *plan, enum mp_template_kind kind);
-void mp__plan_url(struct mp__plan *plan);
-void mp__plan_hosts(struct mp__plan *plan);
-void mp__plan_body(struct mp__plan *plan);
-void mp__plan_form(struct mp__plan *plan);
-void mp__plan_headers(struct mp__plan *plan);
-void mp__plan_answers(struct mp__plan *plan);
-void mp__plan_limits(struct mp__plan *plan);
-void mp__plan_retry(struct mp__plan *plan);
-void mp__plan_default_schedule(struct mp__plan *plan);
 /* A verdict's words in the list at `index` from `first` on: also what the verdict hook
  * returned. False: `why` says what is wrong. */
 bool mp__verdict_of(struct mp_script_state *state, int word, int detail,

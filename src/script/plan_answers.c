@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "moonpost/clock.h"
-#include "plan.h"
+#include "plan_keys.h"
 
 #define ANSWERS_MAX  256
 #define STATUSES_MAX 64
@@ -65,6 +65,10 @@ bool mp__verdict_of(struct mp_script_state *state, int word, int detail,
                  (int)(name.length < 40 ? name.length : 40), name.data);
         return false;
     }
+    if (verdict->kind == MP_VERDICT_SPLIT && state->script->batch.size == 0) {
+        snprintf(why, 256, "\"split\" is for batches, and there is no batch = { … }");
+        return false;
+    }
     if (verdict->kind == MP_VERDICT_RETRY) {
         if (!lua_isnoneornil(lua, detail) &&
             !read_delay(lua, detail, &verdict->delay_ms)) {
@@ -118,10 +122,7 @@ static void read_value(struct mp__plan *plan, size_t index, void *arg)
     if (lua_istable(plan->lua, -1)) {
         mp__plan_fail(plan, "a value in json is a string, number, boolean or json.null");
     }
-    mp_buf_reset(&plan->state->scratch);
-    mp__write_json(plan->state, lua_gettop(plan->lua), &plan->state->scratch);
-    values[index] = mp__plan_copy(plan, mp_buf_str(&plan->state->scratch));
-    lua_pop(plan->lua, 1);
+    values[index] = mp__plan_json(plan);
 }
 
 static void read_json(struct mp__plan *plan, struct mp_answer *answer)

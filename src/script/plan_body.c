@@ -1,161 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "plan.h"
+#include "marker.h"
+#include "plan_keys.h"
 
 #define HEADERS_MAX 90 /* Moonpost adds its own up to MP_REQUEST_HEADERS_MAX */
 #define FORM_MAX    1000
-
-static bool is_text(struct mp__plan *plan)
-{
-    return lua_type(plan->lua, -1) == LUA_TSTRING || mp__secret_at(plan->state, -1);
-}
-
-static struct mp_value no_value(void *arg, struct mp_str name)
-{
-    (void)arg;
-    (void)name;
-    return (struct mp_value){0};
-}
-
-static struct mp_leaf leaf_of_template(struct mp__plan *plan,
-                                       struct mp_template *compiled)
-{
-    struct mp_leaf leaf = {.kind = MP_LEAF_TEMPLATE, .template_ = compiled};
-    struct mp_str name;
-    if (mp_template_is_value(compiled, &name)) {
-        leaf.kind = MP_LEAF_VALUE;
-        leaf.text = mp__plan_copy(plan, name);
-    } else if (!mp_template_has_expression(compiled) &&
-               !mp_template_has_secret(compiled)) {
-        struct mp_buf *text = &plan->state->scratch;
-        mp_buf_reset(text);
-        mp__check_status(plan->lua, mp_template_expand(compiled, no_value, NULL,
-                                                       MP_ESCAPE_NONE, text));
-        leaf = (struct mp_leaf){.kind = MP_LEAF_TEXT};
-        leaf.text = mp__plan_copy(plan, mp_buf_str(text));
-    }
-    return leaf;
-}
-
-static struct mp_leaf raw_leaf(struct mp__plan *plan)
-{
-    struct mp_buf *text = &plan->state->scratch;
-    mp_buf_reset(text);
-    mp__write_json(plan->state, lua_gettop(plan->lua), text);
-    lua_pop(plan->lua, 1);
-    return (struct mp_leaf){.kind = MP_LEAF_RAW,
-                            .text = mp__plan_copy(plan, mp_buf_str(text))};
-}
-
-struct mp_leaf mp__plan_leaf(struct mp__plan *plan, bool is_body)
-{
-    if (is_text(plan)) {
-        return leaf_of_template(plan, mp__plan_template(plan, MP_TEMPLATE_TEXT));
-    }
-    switch (lua_type(plan->lua, -1)) {
-    case LUA_TFUNCTION: {
-        struct mp_leaf leaf = {.kind = MP_LEAF_FUNCTION};
-        leaf.function = mp__plan_function(plan);
-        return leaf;
-    }
-    case LUA_TNUMBER:
-    case LUA_TBOOLEAN: {
-        struct mp_leaf leaf = raw_leaf(plan);
-        leaf.kind = is_body ? MP_LEAF_RAW : MP_LEAF_TEXT;
-        return leaf;
-    }
-    default:
-        if (is_body) {
-            return raw_leaf(plan); /* json.null, json.raw; throws for the rest */
-        }
-        mp__plan_fail(plan, "it is a %s: write a string or a function",
-                      luaL_typename(plan->lua, -1));
-    }
-}
-
-static void read_node(struct mp__plan *plan, struct mp_node *node, unsigned depth)
-{
-    if (!lua_istable(plan->lua, -1)) {
-        node->kind = MP_NODE_LEAF;
-        node->leaf = mp__plan_leaf(plan, true);
-        return;
-    }
-    if (depth == 0) {
-        mp__plan_fail(plan, "tables are nested over %d deep, or one is inside itself",
-                      MP__JSON_DEPTH);
-    }
-    luaL_checkstack(plan->lua, 8, "a table is nested too deep");
-    struct mp__shape shape = mp__plan_shape(plan, "a table in it");
-    int table = lua_gettop(plan->lua) - 1;
-    node->kind = shape.kind == MP__SHAPE_LIST ? MP_NODE_LIST : MP_NODE_OBJECT;
-    node->count = shape.count;
-    node->children = mp__plan_alloc(plan, shape.count, sizeof(*node->children));
-    for (size_t i = 0; i < shape.count; i++) {
-        struct mp_node *child = &node->children[i];
-        if (node->kind == MP_NODE_OBJECT) {
-            child->key = mp__plan_copy(plan, shape.keys[i]);
-            plan->at.child = child->key.data;
-            mp__push_str(plan->lua, child->key);
-            lua_rawget(plan->lua, table);
-        } else {
-            lua_rawgeti(plan->lua, table, (int)i + 1);
-        }
-        read_node(plan, child, depth - 1);
-    }
-    lua_settop(plan->lua, table - 1);
-}
-
-static void check_text_body(struct mp__plan *plan)
-{
-    struct mp_template_part part = {.text = mp__str_at(plan->lua, -1)};
-    struct mp_template *compiled;
-    bool has_expression = true; /* a brace that is none is no better */
-    if (mp_template_compile(&part, 1, MP_TEMPLATE_TEXT, &compiled, NULL) == MP_OK) {
-        has_expression = mp_template_has_expression(compiled);
-        mp_template_free(compiled);
-    }
-    if (has_expression) {
-        mp__plan_fail(plan,
-                      "a string cannot hold { or }: nothing would escape the value; "
-                      "write a table (sent as JSON) or a function");
-    }
-}
-
-static void check_secret_body(struct mp__plan *plan, const struct mp__secret *secret)
-{
-    for (size_t i = 0; i < mp__secret_count(secret); i++) {
-        struct mp_template_part part = mp__secret_part(secret, i);
-        if (part.secret.length == 0 && part.text.length > 0 &&
-            memchr(part.text.data, '{', part.text.length)) {
-            mp__plan_fail(plan, "a string cannot hold {: write a table or a function");
-        }
-    }
-}
+#define VARS_MAX    256
 
 void mp__plan_body(struct mp__plan *plan)
 {
     struct mp_script *script = plan->script;
-    if (lua_istable(plan->lua, -1)) {
-        script->body_kind = MP_BODY_JSON;
-        read_node(plan, &script->body, MP__JSON_DEPTH);
-        return;
+    if (mp__marker_at(plan->state, -1) == MP__MARKER_ITEMS && script->batch.size > 0) {
+        return; /* what a batch without a body is */
     }
-    const struct mp__secret *secret = mp__secret_at(plan->state, -1);
-    if (lua_type(plan->lua, -1) == LUA_TSTRING) {
-        check_text_body(plan);
-    } else if (secret) {
-        check_secret_body(plan, secret);
-    } else if (!lua_isfunction(plan->lua, -1)) {
-        mp__plan_fail(plan, "it is a %s: write a table, a string or a function",
-                      luaL_typename(plan->lua, -1));
+    if (mp__plan_is_json(plan)) {
+        script->body_kind = MP_BODY_JSON;
+        mp__plan_node(plan, MP__PLACE_JSON, MP__JSON_DEPTH, &script->body);
+        return;
     }
     script->body_kind = MP_BODY_TEXT;
     script->body.kind = MP_NODE_LEAF;
-    script->body.leaf = mp__plan_leaf(plan, false);
+    script->body.leaf = mp__plan_leaf(plan, MP__PLACE_TEXT);
 }
 
-static struct mp_named_leaf *read_named(struct mp__plan *plan, size_t max, size_t *count)
+static struct mp_named_leaf *read_named(struct mp__plan *plan, enum mp__place place,
+                                        size_t max, size_t *count)
 {
     struct mp__shape shape = mp__plan_shape(plan, "it");
     int table = lua_gettop(plan->lua) - 1;
@@ -171,12 +41,47 @@ static struct mp_named_leaf *read_named(struct mp__plan *plan, size_t max, size_
         plan->at.child = named[i].name.data;
         mp__push_str(plan->lua, named[i].name);
         lua_rawget(plan->lua, table);
-        named[i].leaf = mp__plan_leaf(plan, false);
+        named[i].leaf = mp__plan_leaf(plan, place);
     }
     plan->at.child = NULL;
     *count = shape.count;
     lua_settop(plan->lua, table - 1);
     return named;
+}
+
+/* It must be one that a template can say. */
+static void check_var(struct mp__plan *plan, struct mp_str name)
+{
+    plan->at.child = name.data;
+    if (mp_str_is(name, "ctx") || mp__str_begins(name, "ctx.")) {
+        mp__plan_fail(plan, "ctx is the delivery's own: choose another name");
+    }
+    struct mp_buf *text = &plan->state->scratch;
+    mp_buf_reset(text);
+    mp__check_status(plan->lua, mp_buf_append_char(text, '{'));
+    mp__check_status(plan->lua, mp_buf_append_str(text, name));
+    mp__check_status(plan->lua, mp_buf_append_char(text, '}'));
+    struct mp_template_part whole = {.text = mp_buf_str(text)};
+    struct mp_template *compiled = NULL;
+    struct mp_str found = {0};
+    bool good =
+        mp_template_compile(&whole, 1, MP_TEMPLATE_TEXT, &compiled, NULL) == MP_OK &&
+        mp_template_is_value(compiled, &found) && mp_str_equal(found, name);
+    mp_template_free(compiled);
+    if (!good) {
+        mp__plan_fail(plan,
+                      "no template can say this name: letters, digits and _ may stand in "
+                      "it, dots between its parts");
+    }
+}
+
+void mp__plan_vars(struct mp__plan *plan)
+{
+    struct mp_script *script = plan->script;
+    script->vars = read_named(plan, MP__PLACE_VAR, VARS_MAX, &script->var_count);
+    for (size_t i = 0; i < script->var_count; i++) {
+        check_var(plan, script->vars[i].name);
+    }
 }
 
 void mp__plan_form(struct mp__plan *plan)
@@ -185,34 +90,54 @@ void mp__plan_form(struct mp__plan *plan)
     if (script->body_kind != MP_BODY_DEFAULT) {
         mp__plan_fail(plan, "there is a body too: keep one of the two");
     }
+    if (script->batch.size > 0) {
+        mp__plan_fail(plan, "a batch has no form: write item and body");
+    }
     script->body_kind = MP_BODY_FORM;
-    script->form = read_named(plan, FORM_MAX, &script->form_count);
+    script->form = read_named(plan, MP__PLACE_FORM, FORM_MAX, &script->form_count);
 }
 
 /* The request's own rules, so that a field that could never be set is told at load. */
-static void check_header(struct mp__plan *plan, struct mp_request *scratch,
-                         const struct mp_named_leaf *header)
+static void check_field(struct mp__plan *plan, struct mp_request *scratch,
+                        struct mp_str name, struct mp_str value)
 {
-    struct mp_buf *text = &plan->state->shown;
-    plan->at.child = header->name.data;
-    if (mp_request_find_header(scratch, header->name) >= 0) {
-        mp__plan_fail(plan, "this field is there twice, in another case");
-    }
-    bool is_text = header->leaf.kind == MP_LEAF_TEXT;
     struct mp_error err;
-    int status = mp_request_set_header(scratch, header->name,
-                                       is_text ? header->leaf.text : mp_str_of("x"),
-                                       (struct mp_str){0}, &err);
-    *text = scratch->text;
+    int status = mp_request_set_header(scratch, name, value, (struct mp_str){0}, &err);
+    plan->state->shown = scratch->text;
     if (status != MP_OK) {
         mp__plan_fail(plan, "%s", err.text);
     }
 }
 
+static void check_values(struct mp__plan *plan, struct mp_request *scratch,
+                         struct mp_str name, const struct mp_leaf *leaf)
+{
+    if (leaf->kind == MP_LEAF_TEXT) {
+        check_field(plan, scratch, name, leaf->text);
+    } else if (leaf->kind == MP_LEAF_BY) {
+        for (size_t i = 0; i < leaf->by->case_count; i++) {
+            check_values(plan, scratch, name, &leaf->by->cases[i].result.leaf);
+        }
+        check_values(plan, scratch, name, &leaf->by->otherwise.leaf);
+    }
+}
+
+static void check_header(struct mp__plan *plan, struct mp_request *scratch,
+                         const struct mp_named_leaf *header)
+{
+    plan->at.child = header->name.data;
+    if (mp_request_find_header(scratch, header->name) >= 0) {
+        mp__plan_fail(plan, "this field is there twice, in another case");
+    }
+    check_field(plan, scratch, header->name, mp_str_of("x"));
+    check_values(plan, scratch, header->name, &header->leaf);
+}
+
 void mp__plan_headers(struct mp__plan *plan)
 {
     struct mp_script *script = plan->script;
-    script->headers = read_named(plan, HEADERS_MAX, &script->header_count);
+    script->headers =
+        read_named(plan, MP__PLACE_HEADER, HEADERS_MAX, &script->header_count);
     /* Its text is lent from the state, so that a throw leaks nothing. */
     struct mp_request *scratch = lua_newuserdata(plan->lua, sizeof(*scratch));
     mp_request_init(scratch);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "plan.h"
+#include "moonpost/clock.h"
+#include "plan_keys.h"
 
 #define SCHEDULE_MAX    63
 #define CONCURRENCY_MAX 10000
@@ -30,25 +31,16 @@ static void read_wait(struct mp__plan *plan, size_t index, void *arg)
     lua_pop(plan->lua, 1);
 }
 
-static void push_field(struct mp__plan *plan, int table, const char *key)
-{
-    plan->at.child = key;
-    lua_pushstring(plan->lua, key);
-    lua_rawget(plan->lua, table);
-}
-
 void mp__plan_retry(struct mp__plan *plan)
 {
     static const char *const known[] = {"schedule", "jitter", NULL};
     int table = lua_gettop(plan->lua);
-    mp__plan_known(plan, "retry", known, NULL);
-    push_field(plan, table, "schedule");
-    if (!lua_isnil(plan->lua, -1)) {
+    mp__plan_known(plan, "retry", known);
+    if (mp__plan_field(plan, table, "schedule")) {
         set_schedule(plan, mp__plan_list_length(plan, "it", SCHEDULE_MAX));
         mp__plan_list(plan, read_wait, NULL);
     }
-    push_field(plan, table, "jitter");
-    if (!lua_isnil(plan->lua, -1)) {
+    if (mp__plan_field(plan, table, "jitter")) {
         double jitter =
             lua_type(plan->lua, -1) == LUA_TNUMBER ? lua_tonumber(plan->lua, -1) : -1;
         if (!(jitter >= 0 && jitter <= 1)) {
@@ -58,20 +50,61 @@ void mp__plan_retry(struct mp__plan *plan)
     }
 }
 
+static void read_rate(struct mp__plan *plan)
+{
+    if (lua_type(plan->lua, -1) != LUA_TSTRING) {
+        mp__plan_fail(plan, "it is a %s: write \"500/s\", \"10/m\" or \"100/h\"",
+                      mp__plan_kind(plan, -1));
+    }
+    struct mp_str text = mp__plan_string(plan, "it");
+    if (mp_rate_parse(text, &plan->script->rate_per_second) != MP_OK) {
+        mp__plan_fail(plan, "\"%.*s\" is no rate: write \"500/s\", \"10/m\" or \"100/h\"",
+                      text.length < 40 ? (int)text.length : 40, text.data);
+    }
+}
+
 void mp__plan_limits(struct mp__plan *plan)
 {
-    static const char *const known[] = {"concurrency", NULL};
-    static const char *const later[] = {"rate", NULL};
+    static const char *const known[] = {"concurrency", "rate", NULL};
     int table = lua_gettop(plan->lua);
-    mp__plan_known(plan, "limits", known, later);
-    push_field(plan, table, "concurrency");
-    if (lua_isnil(plan->lua, -1)) {
-        return;
+    mp__plan_known(plan, "limits", known);
+    if (mp__plan_field(plan, table, "concurrency")) {
+        plan->script->concurrency = mp__plan_integer(plan, 1, CONCURRENCY_MAX);
     }
-    double number =
-        lua_type(plan->lua, -1) == LUA_TNUMBER ? lua_tonumber(plan->lua, -1) : 0;
-    if (!(number >= 1 && number <= CONCURRENCY_MAX) || (double)(int64_t)number < number) {
-        mp__plan_fail(plan, "it is a whole number from 1 to %d", CONCURRENCY_MAX);
+    if (mp__plan_field(plan, table, "rate")) {
+        read_rate(plan);
     }
-    plan->script->concurrency = (int64_t)number;
+}
+
+/* "7d" or { "7d", of = "event_time" }. */
+void mp__plan_max_age(struct mp__plan *plan)
+{
+    lua_State *lua = plan->lua;
+    struct mp_script *script = plan->script;
+    int entry = lua_gettop(lua);
+    bool is_table = lua_istable(lua, entry);
+    if (is_table) {
+        for (lua_pushnil(lua); lua_next(lua, entry) != 0; lua_pop(lua, 1)) {
+            bool is_of =
+                lua_type(lua, -2) == LUA_TSTRING && mp_str_is(mp__str_at(lua, -2), "of");
+            bool is_first = lua_type(lua, -2) == LUA_TNUMBER &&
+                            lua_tonumber(lua, -2) >= 1 && lua_tonumber(lua, -2) <= 1;
+            if (!is_of && !is_first) {
+                mp__plan_fail(plan, "it takes an age and the field it counts from: "
+                                    "{ \"7d\", of = \"event_time\" }");
+            }
+        }
+        if (mp__plan_field(plan, entry, "of")) {
+            script->max_age_of = mp__plan_name(plan, "of");
+        }
+        plan->at.child = NULL;
+        lua_rawgeti(lua, entry, 1);
+    }
+    if (lua_isnil(lua, -1)) {
+        mp__plan_fail(plan, "it has no age: write { \"7d\", of = \"event_time\" }");
+    }
+    script->max_age_ms = mp__plan_duration(plan, -1);
+    if (script->max_age_ms < 1) {
+        mp__plan_fail(plan, "it is longer than 0: every delivery would be dead");
+    }
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "plan.h"
+#include "marker.h"
+#include "plan_keys.h"
 
-#define HOSTS_MAX 64
-#define PARTS_MAX 256
+#define HOSTS_MAX     64
+#define ALL_HOSTS_MAX 1024 /* also those of a url's `by` */
+#define PARTS_MAX     256
 
 /* The parts of the string or secret on top. Popped by the caller, for they point into it.
  */
@@ -31,6 +33,9 @@ struct mp_template *mp__plan_template(struct mp__plan *plan, enum mp_template_ki
     size_t count = parts_of(plan, parts);
     struct mp_template *compiled;
     struct mp_error err;
+    for (size_t i = 0; i < count; i++) {
+        mp__plan_charge(plan, 64 + parts[i].text.length);
+    }
     if (mp_template_compile(parts, count, kind, &compiled, &err) != MP_OK) {
         mp__plan_fail(plan, "%s", err.text);
     }
@@ -49,8 +54,17 @@ static void add_host(struct mp__plan *plan, const char *authority)
             return;
         }
     }
-    if (!script->hosts) {
-        script->hosts = mp__plan_alloc(plan, HOSTS_MAX + 1, sizeof(struct mp_str));
+    size_t count = script->host_count;
+    if (count == ALL_HOSTS_MAX) {
+        mp__plan_fail(plan, "there are more than %d hosts", ALL_HOSTS_MAX);
+    }
+    if ((count & (count - 1)) == 0) { /* full: 0, 1, 2, 4, … */
+        struct mp_str *more =
+            mp__plan_alloc(plan, count > 0 ? count * 2 : 1, sizeof(*more));
+        if (count > 0) {
+            memcpy(more, script->hosts, count * sizeof(*more));
+        }
+        script->hosts = more;
     }
     script->hosts[script->host_count++] = mp__plan_copy(plan, mp_str_of(authority));
 }
@@ -78,42 +92,22 @@ static void check_authority(struct mp__plan *plan)
     add_host(plan, authority);
 }
 
-static bool is_text(struct mp__plan *plan)
+struct mp_leaf mp__plan_url_leaf(struct mp__plan *plan)
 {
-    return lua_type(plan->lua, -1) == LUA_TSTRING || mp__secret_at(plan->state, -1);
-}
-
-static struct mp_value no_value(void *arg, struct mp_str name)
-{
-    (void)arg;
-    (void)name;
-    return (struct mp_value){0};
+    check_authority(plan);
+    struct mp_template *compiled = mp__plan_template(
+        plan, plan->script->missing_drop ? MP_TEMPLATE_URL_DROP : MP_TEMPLATE_URL);
+    if (mp_template_has_expression(compiled) || mp_template_has_secret(compiled)) {
+        return (struct mp_leaf){.kind = MP_LEAF_TEMPLATE, .template_ = compiled};
+    }
+    struct mp_leaf leaf = mp__plan_constant(plan, compiled);
+    leaf.template_ = compiled;
+    return leaf;
 }
 
 void mp__plan_url(struct mp__plan *plan)
 {
-    struct mp_script *script = plan->script;
-    if (lua_isfunction(plan->lua, -1)) {
-        script->url = (struct mp_leaf){.kind = MP_LEAF_FUNCTION};
-        script->url.function = mp__plan_function(plan);
-        return;
-    }
-    if (!is_text(plan)) {
-        mp__plan_fail(plan, "it is a %s: write a string", luaL_typename(plan->lua, -1));
-    }
-    check_authority(plan);
-    struct mp_template *compiled = mp__plan_template(
-        plan, script->missing_drop ? MP_TEMPLATE_URL_DROP : MP_TEMPLATE_URL);
-    script->url = (struct mp_leaf){.kind = MP_LEAF_TEMPLATE, .template_ = compiled};
-    if (mp_template_has_expression(compiled) || mp_template_has_secret(compiled)) {
-        return;
-    }
-    struct mp_buf *text = &plan->state->scratch;
-    mp_buf_reset(text);
-    mp__check_status(plan->lua,
-                     mp_template_expand(compiled, no_value, NULL, MP_ESCAPE_NONE, text));
-    script->url.kind = MP_LEAF_TEXT;
-    script->url.text = mp__plan_copy(plan, mp_buf_str(text));
+    plan->script->url = mp__plan_leaf(plan, MP__PLACE_URL);
 }
 
 static void read_host(struct mp__plan *plan, size_t index, void *arg)

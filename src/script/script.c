@@ -57,6 +57,36 @@ static int adopt_env(struct mp__private *own, const struct mp_script_env *env)
     return mp_secrets_read(NULL, &own->env.secrets, NULL);
 }
 
+/* After the script's own source, so that without modules it is the file's digest. */
+static int name_generation(struct mp_script *script)
+{
+    const struct mp__module *first = mp__private_of(script)->modules;
+    const struct mp_str separator = {"\0", 1};
+    size_t count = 1;
+    for (const struct mp__module *each = first; each; each = each->next) {
+        count += each->source.data ? 4 : 0;
+    }
+    struct mp_str *parts = calloc(count, sizeof(*parts));
+    if (!parts) {
+        return MP_ENOMEM;
+    }
+    struct mp_str *at = parts;
+    *at++ = script->source;
+    for (const struct mp__module *each = first; each; each = each->next) {
+        if (each->source.data) {
+            *at++ = separator;
+            *at++ = each->name;
+            *at++ = separator;
+            *at++ = each->source;
+        }
+    }
+    uint8_t digest[MP_SHA256_BYTES];
+    mp_sha256_of(parts, count, digest);
+    mp_hex(digest, (MP_GENERATION_BYTES - 1) / 2, script->generation);
+    free(parts);
+    return MP_OK;
+}
+
 struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
                                  const char *shown, const struct mp_script_env *env)
 {
@@ -76,9 +106,6 @@ struct mp_script *mp__script_new(struct mp_str name, struct mp_str source,
         mp_script_unref(script);
         return NULL;
     }
-    uint8_t digest[MP_SHA256_BYTES];
-    mp_sha256(source, digest);
-    mp_hex(digest, (MP_GENERATION_BYTES - 1) / 2, script->generation);
     return script;
 }
 
@@ -152,8 +179,12 @@ int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
         mp_script_unref(script);
         return status;
     }
-    mp_script_ref(script);
+    status = name_generation(script);
+    if (status == MP_OK) {
+        *out = mp_script_ref(script);
+    } else {
+        mp_error_set(err, status, "could not load %s: out of memory", shown);
+    }
     mp_script_state_free(state); /* drops a reference */
-    *out = script;
-    return MP_OK;
+    return status;
 }

@@ -152,6 +152,9 @@ int mp_script_state_new(struct mp_script *script, struct mp_script_state **out,
     if (!again) {
         return mp_error_set(err, MP_ENOMEM, "could not make a Lua state: out of memory");
     }
+    struct mp__private *own = mp__private_of(again);
+    own->modules = mp__private_of(script)->modules; /* which outlives it */
+    own->has_all_modules = true;
     struct mp_script_state *state;
     int status = mp__state_open(again, &state, err);
     if (status == MP_OK && !mp__plan_same_functions(script, again)) {

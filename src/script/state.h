@@ -50,9 +50,12 @@ enum mp__kept {
     MP__KEPT_NOW_QUERY,   /* and its query, as it is and as it was */
     MP__KEPT_OLD_QUERY,
     MP__KEPT_SPELLING, /* how the hook wrote the fields it added, by lower case */
+    MP__KEPT_MARKER,
+    MP__KEPT_MODULES, /* what was required, by name */
     MP__KEPT_END
 };
 
+struct mp__module;
 struct mp_script_state {
     lua_State *lua;
     struct mp_script *script;
@@ -71,6 +74,7 @@ struct mp_script_state {
     const struct mp_request *request;
     bool body_is_set;
     bool uses_secrets;
+    const struct mp__module *requiring; /* the module that is running; NULL: none */
     int64_t load_ms;      /* what time.now() says while it loads; 0: not asked yet */
     int64_t log_since_ms; /* what log() wrote in the second that began then */
     unsigned log_lines, log_left_out;
