@@ -59,7 +59,8 @@ struct mp_pause {
 struct mp_queue_owner {
     void *arg;
     /* Records that may be tried now, of one loop turn; the owner takes the whole list. A
-     * lane gets at most 256 (and all lanes 64 MiB) before it resolves some. */
+     * lane gets at most 256, or its depth (and all lanes 64 MiB), before it resolves
+     * some. */
     void (*on_take)(void *arg, struct mp_record_list *records);
     /* At start every pause that was stored, before the first on_take; later, one that
      * another process stored, or cleared. */

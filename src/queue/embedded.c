@@ -154,9 +154,8 @@ static void close_queue(struct mp_queue *queue, void (*on_closed)(void *arg), vo
 
 static void set_depth(struct mp_queue *queue, struct mp_str partner, size_t records)
 {
-    (void)queue;
-    (void)partner;
-    (void)records;
+    struct mp__embedded *engine = engine_of(queue);
+    mp__lanes_set_depth(engine, partner, records);
 }
 
 const struct mp_queue_ops mp__embedded_ops = {

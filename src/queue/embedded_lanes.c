@@ -29,7 +29,8 @@ static struct mp__partner *partner_of(struct mp__embedded *engine, struct mp_str
 static void forget_partner(struct mp__embedded *engine, struct mp__partner *partner,
                            int64_t now_ms)
 {
-    if (!partner->lanes && partner->waiting == 0 && partner->hold_until_ms <= now_ms) {
+    if (!partner->lanes && partner->waiting == 0 && partner->depth == 0 &&
+        partner->hold_until_ms <= now_ms) {
         mp__names_remove(&engine->lanes.partners, &partner->name);
     }
 }
@@ -126,7 +127,8 @@ bool mp__lanes_are_full(const struct mp__lanes *lanes)
 
 size_t mp__lane_room(const struct mp__embedded *engine, const struct mp__lane *lane)
 {
-    size_t most = MP__LANE_RECORDS;
+    size_t depth = lane->partner->depth;
+    size_t most = depth ? depth : MP__LANE_RECORDS;
     if (mp__lanes_are_full(&engine->lanes)) {
         most =
             lane->out > 0 && lane->out_bytes >= MP__FETCH_SURE_BYTES ? 0 : MP__LANE_SURE;
@@ -236,7 +238,8 @@ void mp__lane_resolved(struct mp__embedded *engine, struct mp_record *record)
     }
 }
 
-/* A lane that is behind reads when half is gone, so that reads are large. */
+/* A lane that is behind reads when half of the usual is gone, so that reads are large: a
+ * deep one too, or a batch would wait for what lies on disk. */
 static size_t enough_room(const struct mp__embedded *engine, const struct mp__lane *lane)
 {
     size_t most = mp__lanes_are_full(&engine->lanes) ? MP__LANE_SURE : MP__LANE_RECORDS;
@@ -286,6 +289,21 @@ void mp__lanes_review(struct mp__embedded *engine)
         review(engine, lane, now_ms);
         lane = next;
     }
+}
+
+void mp__lanes_set_depth(struct mp__embedded *engine, struct mp_str name, size_t records)
+{
+    size_t depth = records > MP__LANE_RECORDS ? records : 0;
+    struct mp__partner *partner =
+        depth ? partner_of(engine, name) : mp__names_find(&engine->lanes.partners, name);
+    if (!partner) {
+        return; /* out of memory, or the usual depth already */
+    }
+    partner->depth = depth;
+    for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next_of_partner) {
+        mp__lane_mark(engine, lane);
+    }
+    forget_partner(engine, partner, mp_clock_wall_ms());
 }
 
 void mp__lanes_hold(struct mp__embedded *engine, struct mp_str name, int64_t until_ms)

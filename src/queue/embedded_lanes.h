@@ -26,6 +26,7 @@ struct mp__partner {
     struct mp__lane *lanes;
     uint64_t waiting;
     int64_t hold_until_ms;
+    size_t depth; /* of each of its lanes, when more than MP__LANE_RECORDS; else 0 */
 };
 
 struct mp__lane {
@@ -85,6 +86,8 @@ void mp__lane_stored(struct mp__embedded *engine, struct mp_record *record);
 void mp__lane_resolved(struct mp__embedded *engine, struct mp_record *record);
 bool mp__lane_is_held(const struct mp__lane *lane);
 bool mp__lanes_are_full(const struct mp__lanes *lanes);
+void mp__lanes_set_depth(struct mp__embedded *engine, struct mp_str partner,
+                         size_t records);
 /* How many more it may have. */
 size_t mp__lane_room(const struct mp__embedded *engine, const struct mp__lane *lane);
 /* Gives it to the owner. Takes the record. */

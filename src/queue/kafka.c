@@ -315,9 +315,7 @@ static int dead_purge(struct mp_queue *queue, const struct mp_dead_filter *filte
 
 static void set_depth(struct mp_queue *queue, struct mp_str partner, size_t records)
 {
-    (void)queue;
-    (void)partner;
-    (void)records;
+    mp__kafka_lanes_set_depth(&engine_of(queue)->lanes, partner, records);
 }
 
 static const struct mp_queue_ops ops = {

@@ -42,6 +42,7 @@ struct mp__kafka_partner {
     struct mp__kafka_lane *lanes;
     int64_t hold_until_ms; /* wall */
     uint64_t count;        /* waiting and out */
+    size_t depth;          /* of its lanes; 0: the usual */
 };
 
 struct mp__kafka_lane {
@@ -65,7 +66,11 @@ struct mp__kafka_lane {
     struct mp__kafka_rate rate;
 };
 
-/* In kafka_lanes.c. */
+/* In kafka_lanes.c. Finds or makes; NULL: out of memory. */
+struct mp__kafka_partner *mp__kafka_partner_of(struct mp__kafka_lanes *lanes,
+                                               struct mp_str name);
+void mp__kafka_partner_forget(struct mp__kafka_lanes *lanes,
+                              struct mp__kafka_partner *partner);
 size_t mp__kafka_lane_most(const struct mp__kafka_lanes *lanes,
                            const struct mp__kafka_lane *lane);
 /* Takes a waiting one out of its lane and spills it. */
@@ -80,6 +85,12 @@ void mp__kafka_lane_free(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *l
 /* The later of its own hold and its partner's; 0: none that still lasts. */
 int64_t mp__kafka_lane_held_until(const struct mp__kafka_lanes *lanes,
                                   const struct mp__kafka_lane *lane);
+
+/* In kafka_lanes_depth.c. The most it may have out by itself. */
+size_t mp__kafka_lane_own_most(const struct mp__kafka_lanes *lanes,
+                               const struct mp__kafka_lane *lane);
+/* What a lane is taken to finish before it has shown what it can; 0: nothing. */
+double mp__kafka_lane_assumed_per_ms(const struct mp__kafka_lane *lane);
 
 /* In kafka_lanes_rate.c. */
 void mp__kafka_rate_roll(struct mp__kafka_rate *rate, int64_t now_ms);

@@ -15,18 +15,19 @@ void mp__kafka_lanes_fini(struct mp__kafka_lanes *lanes)
     mp__names_fini(&lanes->partners);
 }
 
-static struct mp__kafka_partner *partner_of(struct mp__kafka_lanes *lanes,
-                                            struct mp_str name)
+struct mp__kafka_partner *mp__kafka_partner_of(struct mp__kafka_lanes *lanes,
+                                               struct mp_str name)
 {
     struct mp__kafka_partner *partner = mp__names_find(&lanes->partners, name);
     return partner ? partner : mp__names_add(&lanes->partners, name, sizeof(*partner));
 }
 
 /* A hold that has lapsed is no reason to stay; one for ever is. */
-static void forget_partner(struct mp__kafka_lanes *lanes,
-                           struct mp__kafka_partner *partner)
+void mp__kafka_partner_forget(struct mp__kafka_lanes *lanes,
+                              struct mp__kafka_partner *partner)
 {
-    if (!partner->lanes && partner->hold_until_ms <= lanes->now_wall_ms) {
+    if (!partner->lanes && partner->depth == 0 &&
+        partner->hold_until_ms <= lanes->now_wall_ms) {
         mp__names_remove(&lanes->partners, &partner->name);
     }
 }
@@ -38,13 +39,13 @@ static struct mp__kafka_lane *lane_of(struct mp__kafka_lanes *lanes, struct mp_s
     if (lane) {
         return lane;
     }
-    struct mp__kafka_partner *partner = partner_of(lanes, partner_name);
+    struct mp__kafka_partner *partner = mp__kafka_partner_of(lanes, partner_name);
     if (!partner) {
         return NULL;
     }
     lane = mp__names_add(&lanes->lanes, name, sizeof(*lane));
     if (!lane) {
-        forget_partner(lanes, partner);
+        mp__kafka_partner_forget(lanes, partner);
         return NULL;
     }
     lane->partner = partner;
@@ -70,7 +71,7 @@ void mp__kafka_lane_free(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *l
     mp__kafka_links_remove(&lane->work);
     mp__kafka_links_remove(&lane->ring);
     mp__names_remove(&lanes->lanes, &lane->name);
-    forget_partner(lanes, partner);
+    mp__kafka_partner_forget(lanes, partner);
 }
 
 /* --- what is out */
@@ -81,20 +82,15 @@ static bool is_crowded(const struct mp__kafka_lanes *lanes)
            (lanes->most_out > 0 && lanes->out >= lanes->most_out);
 }
 
-static size_t own_most(const struct mp__kafka_lane *lane)
-{
-    return lane->hangs ? MP__KAFKA_LANE_SURE : MP__KAFKA_LANE_RECORDS;
-}
-
 size_t mp__kafka_lane_most(const struct mp__kafka_lanes *lanes,
                            const struct mp__kafka_lane *lane)
 {
-    return is_crowded(lanes) ? MP__KAFKA_LANE_SURE : own_most(lane);
+    return is_crowded(lanes) ? MP__KAFKA_LANE_SURE : mp__kafka_lane_own_most(lanes, lane);
 }
 
 static void place(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 {
-    if (lane->waiting == 0 || lane->out >= own_most(lane)) {
+    if (lane->waiting == 0 || lane->out >= mp__kafka_lane_own_most(lanes, lane)) {
         mp__kafka_links_remove(&lane->ring);
         return;
     }
@@ -109,7 +105,7 @@ static void place(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 
 void mp__kafka_lane_changed(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
 {
-    bool is_full = lane->waiting > 0 || lane->out >= own_most(lane);
+    bool is_full = lane->waiting > 0 || lane->out >= mp__kafka_lane_own_most(lanes, lane);
     bool works = lane->waiting > 0 || lane->out > 0;
     if (is_full != lane->rate.is_full || works != lane->rate.works) {
         mp__kafka_rate_roll(&lane->rate, lanes->now_ms);
@@ -314,7 +310,7 @@ void mp__kafka_lanes_hold(struct mp__kafka_lanes *lanes, struct mp_str name,
         }
         return;
     }
-    struct mp__kafka_partner *partner = partner_of(lanes, name);
+    struct mp__kafka_partner *partner = mp__kafka_partner_of(lanes, name);
     if (!partner) {
         return;
     }
@@ -323,7 +319,7 @@ void mp__kafka_lanes_hold(struct mp__kafka_lanes *lanes, struct mp_str name,
          lane = lane->next_of_partner) {
         spill_if_held(lanes, lane);
     }
-    forget_partner(lanes, partner);
+    mp__kafka_partner_forget(lanes, partner);
 }
 
 void mp__kafka_lanes_release(struct mp__kafka_lanes *lanes, struct mp_str name)
@@ -335,7 +331,7 @@ void mp__kafka_lanes_release(struct mp__kafka_lanes *lanes, struct mp_str name)
     struct mp__kafka_partner *partner = mp__names_find(&lanes->partners, name);
     if (partner) {
         partner->hold_until_ms = 0;
-        forget_partner(lanes, partner);
+        mp__kafka_partner_forget(lanes, partner);
     }
 }
 

@@ -44,8 +44,7 @@ struct mp__kafka_item {
     int64_t unknown_ms; /* wall: first found without a script; 0: not */
 };
 
-/* Why a record was spilled. */
-enum mp__kafka_spill { MP__KAFKA_PAUSED, MP__KAFKA_BREAKER, MP__KAFKA_SLOW };
+enum mp__kafka_spill { MP__KAFKA_PAUSED, MP__KAFKA_BREAKER, MP__KAFKA_SLOW }; /* why */
 
 /* Both may call put, finished, parked and forget. */
 struct mp__kafka_lanes_owner {
@@ -101,12 +100,14 @@ void mp__kafka_lanes_sweep(struct mp__kafka_lanes *lanes,
                            bool (*each)(void *arg, struct mp__kafka_item *item),
                            void *arg);
 
-/* As mp_queue_hold and mp_queue_release. INT64_MAX is a pause, another time a breaker. */
+/* As mp_queue_hold, _release, _set_depth. INT64_MAX: a pause, another time a breaker. */
 void mp__kafka_lanes_hold(struct mp__kafka_lanes *lanes, struct mp_str name,
                           int64_t until_ms);
 void mp__kafka_lanes_release(struct mp__kafka_lanes *lanes, struct mp_str name);
+void mp__kafka_lanes_set_depth(struct mp__kafka_lanes *lanes, struct mp_str partner,
+                               size_t records);
 
-/* Gives what there is room for: each lane 256 at most, all 64 MiB, then still 32 each. */
+/* Gives what there is room for: each lane its depth, all 64 MiB, then still 32 each. */
 void mp__kafka_lanes_flush(struct mp__kafka_lanes *lanes);
 /* Every 100 ms: measures, spills, forgets lanes that are idle. */
 void mp__kafka_lanes_tick(struct mp__kafka_lanes *lanes);
@@ -115,6 +116,5 @@ void mp__kafka_lanes_tick(struct mp__kafka_lanes *lanes);
  * healthy partner's backlog is read at its own pace, and never spilled. What waits in
  * slow ones is bounded by what they keep, and stops nobody. */
 bool mp__kafka_lanes_want_more(const struct mp__kafka_lanes *lanes);
-/* Of a partner; an empty name: of all. Waiting and out. */
-uint64_t mp__kafka_lanes_count(const struct mp__kafka_lanes *lanes,
-                               struct mp_str partner);
+/* Waiting and out of a partner; an empty name: of all. */
+uint64_t mp__kafka_lanes_count(const struct mp__kafka_lanes *lanes, struct mp_str name);

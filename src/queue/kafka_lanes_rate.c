@@ -150,6 +150,9 @@ static void measure(struct mp__kafka_lanes *lanes, struct mp__kafka_lane *lane)
     bool finishes = rate->finished_sum > 0;
     lane->per_ms =
         finishes ? (double)rate->finished_sum / rate->full_sum : long_per_ms(rate);
+    if (lane->per_ms <= 0) {
+        lane->per_ms = mp__kafka_lane_assumed_per_ms(lane);
+    }
     double keep = lane->per_ms * MP__KAFKA_HOLD_MS;
     /* One that was fast and hangs now is not to hold half a second of its best days. */
     lane->keep =
