@@ -70,17 +70,59 @@ void mp__attempt_resume(struct mp__attempt *attempt)
     }
 }
 
+/* The next of the lane's: false: out of memory, it is still the lane's. */
+static bool pick(struct mp__attempt *attempt, struct mp__lane *lane)
+{
+    if (!mp__lane_batches(lane)) {
+        attempt->record = mp_record_list_pop(&lane->waiting);
+        return true;
+    }
+    struct mp__batch *batch = mp__groups_next(&lane->groups);
+    if (mp__batch_reserve(batch) != MP_OK) {
+        mp__groups_put_back(&lane->groups, batch);
+        return false;
+    }
+    lane->flying += batch->count;
+    attempt->batch = batch;
+    attempt->record = batch->members[0];
+    return true;
+}
+
+/* A batch that cannot be sent may hold one that is to blame: it is told from the others
+ * as a partner's refusal would be. */
+static bool may_split(struct mp__attempt *attempt, int status)
+{
+    struct mp__batch *batch = attempt->batch;
+    if (status != MP_EDEAD || !batch || batch->count == 1) {
+        return false;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->members[i]->outcome.kind = MP_OUTCOME_PARK;
+        batch->verdicts[i].kind = MP_VERDICT_SPLIT;
+    }
+    if (attempt->is_probe) {
+        mp__health_probe_void(&attempt->lane->health);
+    }
+    mp__gather_split(attempt);
+    mp__attempt_release(attempt);
+    return true;
+}
+
 bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is_probe)
 {
     struct mp__attempt *attempt = mp__attempt_new(worker);
     if (!attempt) {
         return false;
     }
+    if (!pick(attempt, lane)) {
+        mp__attempt_drop(attempt);
+        return false;
+    }
     struct mp_verdict verdict = {.delay_ms = -1};
     struct mp_error err = {0};
-    attempt->record = mp_record_list_pop(&lane->waiting);
     attempt->began_us = mp_clock_mono_us();
     mp__attempt_enlist(attempt, lane, is_probe);
+    mp__attempt_scout(attempt);
     int status = build(attempt, &verdict, &err);
     attempt->has_request = status == MP_OK;
     if (status == MP_OK) {
@@ -88,9 +130,27 @@ bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is
         status = send_out(attempt, &err);
     }
     if (status != MP_OK) {
-        conclude_unsent(attempt, status, &verdict, &err);
+        mp__lane_rate_give_back(lane);
+        if (!may_split(attempt, status)) {
+            conclude_unsent(attempt, status, &verdict, &err);
+        }
     }
     return true;
+}
+
+void mp__attempt_refuse(struct mp__worker *worker, struct mp__lane *lane,
+                        struct mp_record *record, int64_t began_us, int status,
+                        const struct mp_verdict *verdict, const struct mp_error *err)
+{
+    struct mp__attempt *attempt = mp__attempt_new(worker);
+    if (!attempt) {
+        mp__worker_park(worker, record);
+        return;
+    }
+    attempt->record = record;
+    attempt->began_us = began_us;
+    mp__attempt_enlist(attempt, lane, false);
+    conclude_unsent(attempt, status, verdict, err);
 }
 
 void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code)
@@ -116,7 +176,11 @@ void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code)
     if (!mp__auth_refused(attempt, &ending)) {
         mp__attempt_judge(attempt, &ending);
     }
-    conclude(attempt, &ending);
+    mp__attempt_conclude(attempt, &ending);
+    if (ending.members) {
+        mp__gather_split(attempt);
+    }
+    mp__attempt_release(attempt);
 }
 
 void mp__attempt_abort(struct mp__attempt *attempt)
@@ -130,5 +194,8 @@ void mp__attempt_abort(struct mp__attempt *attempt)
         mp__health_probe_void(&attempt->lane->health);
     }
     attempt->record->outcome.kind = MP_OUTCOME_PARK;
+    for (size_t i = 0; attempt->batch && i < attempt->batch->count; i++) {
+        attempt->batch->members[i]->outcome.kind = MP_OUTCOME_PARK;
+    }
     mp__attempt_release(attempt);
 }

@@ -12,7 +12,8 @@ struct mp__attempt {
     struct mp__transfer transfer;
     struct mp_request request;
     struct mp__worker *worker;
-    struct mp_record *record;
+    struct mp_record *record; /* of a batch the first */
+    struct mp__batch *batch;  /* NULL: one delivery, by itself */
     struct mp__lane *lane;
     struct mp__generation *generation;
     int64_t began_us; /* monotonic */
@@ -24,45 +25,62 @@ struct mp__attempt {
     struct mp__attempt *wait_next, **wait_link; /* wait_link is NULL unless it waits */
 };
 
-/* Begins an attempt of the lane's oldest record. False: out of memory, nothing was begun.
- */
+/* Begins an attempt of the lane's oldest record, or of the next batch that is ready.
+ * False: out of memory, nothing was begun. */
 bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is_probe);
 /* What it waited for is over: sends the request, maybe again. */
 void mp__attempt_resume(struct mp__attempt *attempt);
 /* The transfer ended. */
 void mp__attempt_ended(struct mp__attempt *attempt, CURLcode code);
-/* Ends it now; its record is parked. */
+/* Ends it now; its records are parked. */
 void mp__attempt_abort(struct mp__attempt *attempt);
+/* The attempt of a record whose piece of a batch could not be made: it ends here. */
+void mp__attempt_refuse(struct mp__worker *worker, struct mp__lane *lane,
+                        struct mp_record *record, int64_t began_us, int status,
+                        const struct mp_verdict *verdict, const struct mp_error *err);
 
 /* In attempt_pool.c. NULL: out of memory. */
 struct mp__attempt *mp__attempt_new(struct mp__worker *worker);
-/* It has its record and begins, or ends with its record's outcome said: everything that
+/* It is not under way, and may be used again. */
+void mp__attempt_drop(struct mp__attempt *attempt);
+/* It has its record and begins, or ends with its records' outcomes said: everything that
  * it held is let go. */
 void mp__attempt_enlist(struct mp__attempt *attempt, struct mp__lane *lane,
                         bool is_probe);
 void mp__attempt_release(struct mp__attempt *attempt);
+/* It is sent ahead of the lane's others, unless the lane made a connection lately. */
+void mp__attempt_scout(struct mp__attempt *attempt);
 /* These waited for a lookup, chained by wait_next. */
 void mp__attempt_go_on(struct mp__worker *worker, struct mp__attempt *released);
 /* Keeps so many of the spare ones. */
 void mp__attempt_free_spares(struct mp__worker *worker, unsigned kept);
 
-/* In attempt_script.c. What its script is told of it. */
+/* In attempt_script.c. What a script is told of a delivery, and of an attempt. */
+struct mp_context mp__delivery_context(const struct mp__worker *worker,
+                                       const struct mp_script *script,
+                                       const struct mp_record *record);
 struct mp_context mp__attempt_context(const struct mp__attempt *attempt);
 /* Of this thread's own work: a busy machine must not make a script look slow. */
 int64_t mp__attempt_cpu_us(void);
-/* After a call into Lua that began at `since_us`: `status` is what it gave. */
+/* After a call into Lua for the delivery `id` that began at `since_us`: `status` is what
+ * it gave. */
+void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
+                       struct mp__generation *generation, struct mp_str id,
+                       int64_t since_us, int status, const struct mp_error *err);
 void mp__attempt_called(struct mp__attempt *attempt, int64_t since_us, int status,
                         const struct mp_error *err);
 
-/* outcome.c: what becomes of the record. */
+/* outcome.c: what becomes of the records. */
 struct mp__ending {
     const struct mp_response *response; /* status 0 and no error: there was no exchange */
     struct mp_verdict verdict;
-    bool is_default;  /* the status's own verdict */
-    bool is_exchange; /* it went out */
-    bool goes_again;  /* at once: no attempt spent, nothing held against the lane */
+    struct mp_verdict *members; /* each one's own; NULL: all have that one */
+    bool is_default;            /* the status's own verdict */
+    bool is_exchange;           /* it went out */
+    bool goes_again; /* at once: no attempt spent, nothing held against the lane */
     int64_t duration_us;
 };
+/* The records are told their outcome; those to be split wait to be. */
 /* After an exchange: fills in the verdict. */
 void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending);
 void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending);

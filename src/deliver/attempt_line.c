@@ -132,6 +132,10 @@ int mp__attempt_line_write(struct mp_buf *out, const struct mp__attempt_line *li
     put(&to, "\",\"why\":");
     put_string(&to, mp_str_of(line->verdict->why));
     put_next(&to, line->next_ms);
+    if (line->batch.length > 0) {
+        put(&to, ",\"batch\":");
+        put_string(&to, line->batch);
+    }
     put(&to, "}\n");
     if (to.status != MP_OK) {
         out->length = before;

@@ -46,7 +46,8 @@ struct mp__attempt_line {
     const struct mp_response *response;
     int64_t duration_us;
     const struct mp_verdict *verdict;
-    int64_t next_ms; /* wall; -1: no next attempt */
+    int64_t next_ms;     /* wall; -1: no next attempt */
+    struct mp_str batch; /* its id; empty: it went by itself */
 };
 /* Appends the line. MP_ENOMEM, MP_ELIMIT: `out` is as before. */
 MP_MUST_CHECK int mp__attempt_line_write(struct mp_buf *out,

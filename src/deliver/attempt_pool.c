@@ -90,7 +90,7 @@ void mp__attempt_free_spares(struct mp__worker *worker, unsigned kept)
     }
 }
 
-static void make_spare(struct mp__attempt *attempt)
+void mp__attempt_drop(struct mp__attempt *attempt)
 {
     struct mp__worker *worker = attempt->worker;
     struct mp_request *request = &attempt->request;
@@ -119,7 +119,7 @@ void mp__attempt_enlist(struct mp__attempt *attempt, struct mp__lane *lane, bool
     attempt->generation = partner->current;
     attempt->generation->uses++;
     attempt->is_probe = is_probe;
-    attempt->is_scout = lane->warm_until_ms <= worker->mono_ms;
+    attempt->is_scout = false;
     attempt->has_request = false;
     attempt->prev = NULL;
     attempt->next = worker->attempts;
@@ -128,8 +128,6 @@ void mp__attempt_enlist(struct mp__attempt *attempt, struct mp__lane *lane, bool
     }
     worker->attempts = attempt;
     worker->in_flight++;
-    worker->scouts += attempt->is_scout;
-    lane->has_scout = lane->has_scout || attempt->is_scout;
     lane->in_flight++;
     partner->in_flight++;
     atomic_fetch_add_explicit(&partner->shared->in_flight, 1, memory_order_relaxed);
@@ -137,6 +135,34 @@ void mp__attempt_enlist(struct mp__attempt *attempt, struct mp__lane *lane, bool
     if (is_probe) {
         mp__health_probe_begun(&lane->health);
     }
+}
+
+void mp__attempt_scout(struct mp__attempt *attempt)
+{
+    struct mp__lane *lane = attempt->lane;
+    if (lane->warm_until_ms <= attempt->worker->mono_ms) {
+        attempt->is_scout = true;
+        lane->has_scout = true;
+        attempt->worker->scouts++;
+    }
+}
+
+static void give_back(struct mp__attempt *attempt)
+{
+    struct mp__batch *batch = attempt->batch;
+    for (size_t i = 0; batch && i < batch->count; i++) {
+        if (batch->members[i]) {
+            mp__worker_give_back(attempt->worker, batch->members[i]);
+        }
+    }
+    if (batch) {
+        attempt->lane->flying -= batch->count;
+        mp__batch_free(batch);
+    } else {
+        mp__worker_give_back(attempt->worker, attempt->record);
+    }
+    attempt->record = NULL;
+    attempt->batch = NULL;
 }
 
 void mp__attempt_release(struct mp__attempt *attempt)
@@ -157,9 +183,8 @@ void mp__attempt_release(struct mp__attempt *attempt)
     partner->in_flight--;
     atomic_fetch_sub_explicit(&partner->shared->in_flight, 1, memory_order_relaxed);
     mp_series_add(partner->shared->in_flight_gauge, (uint64_t)-1);
-    mp__worker_give_back(worker, attempt->record);
-    attempt->record = NULL;
-    make_spare(attempt);
+    give_back(attempt);
+    mp__attempt_drop(attempt);
     mp__lane_touch(worker, lane);
     struct mp__news *news;
     if (partner->is_leaving && partner->in_flight == 0 &&

@@ -9,11 +9,11 @@
 
 /* The script's own failures. */
 
-static void complain(struct mp__attempt *attempt, const struct mp_error *err)
+static void complain(struct mp__worker *worker, struct mp__partner *partner,
+                     const struct mp_error *err)
 {
-    struct mp__partner *partner = attempt->lane->partner;
     mp_series_add(partner->shared->script_errors, 1);
-    int64_t now_ms = attempt->worker->mono_ms;
+    int64_t now_ms = worker->mono_ms;
     if (partner->complained_ms == 0 || now_ms - partner->complained_ms >= COMPLAIN_MS) {
         partner->complained_ms = now_ms;
         mp_log_warn("deliver", "%s: %s", partner->shared->name, err->text);
@@ -27,82 +27,106 @@ int64_t mp__attempt_cpu_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void mp__attempt_called(struct mp__attempt *attempt, int64_t since_us, int status,
-                        const struct mp_error *err)
+void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
+                       struct mp__generation *generation, struct mp_str id,
+                       int64_t since_us, int status, const struct mp_error *err)
 {
-    struct mp__worker *worker = attempt->worker;
-    struct mp__generation *generation = attempt->generation;
     bool has_overrun = status == MP_EBUDGET;
-    bool is_current = generation == attempt->lane->partner->current;
+    bool is_current = generation == lane->partner->current;
     if (status == MP_ESCRIPT || has_overrun) {
-        complain(attempt, err);
+        complain(worker, lane->partner, err);
     }
     if (is_current && (status == MP_ESCRIPT || has_overrun)) {
-        mp__lane_threw(worker, attempt->lane, attempt->record->id, err->text,
-                       has_overrun);
+        mp__lane_threw(worker, lane, id, err->text, has_overrun);
     }
     if (is_current) {
-        mp__partner_called(worker, attempt->lane, mp__attempt_cpu_us() - since_us,
-                           has_overrun);
+        mp__partner_called(worker, lane, mp__attempt_cpu_us() - since_us, has_overrun);
     }
     if (has_overrun) {
         mp__generation_drop_state(generation);
     }
 }
 
-struct mp_context mp__attempt_context(const struct mp__attempt *attempt)
+void mp__attempt_called(struct mp__attempt *attempt, int64_t since_us, int status,
+                        const struct mp_error *err)
 {
-    const struct mp_record *record = attempt->record;
+    mp__script_called(attempt->worker, attempt->lane, attempt->generation,
+                      attempt->record->id, since_us, status, err);
+}
+
+struct mp_context mp__delivery_context(const struct mp__worker *worker,
+                                       const struct mp_script *script,
+                                       const struct mp_record *record)
+{
     return (struct mp_context){
         .record = record,
         .attempt = record->attempts + 1,
-        .last = record->attempts >= attempt->generation->script->schedule_count,
-        .now_ms = attempt->worker->wall_ms,
+        .last = record->attempts >= script->schedule_count,
+        .now_ms = worker->wall_ms,
     };
 }
 
-/* What the verdict hook says; false: nothing, or it threw, which `why` then tells. */
-static bool ask_hook(struct mp__attempt *attempt, const struct mp_response *response,
-                     struct mp_verdict *verdict, struct mp_error *why)
+struct mp_context mp__attempt_context(const struct mp__attempt *attempt)
 {
-    struct mp_script_state *state = NULL;
-    if (!(attempt->generation->script->hooks & MP_HOOK_VERDICT)) {
-        return false;
+    const struct mp_script *script = attempt->generation->script;
+    const struct mp__batch *batch = attempt->batch;
+    struct mp_context context =
+        mp__delivery_context(attempt->worker, script, attempt->record);
+    if (batch) {
+        uint32_t attempts = mp__batch_attempts(batch);
+        context.attempt = attempts + 1;
+        context.last = attempts >= script->schedule_count;
+        context.members = (const struct mp_record *const *)batch->members;
+        context.items = batch->items;
+        context.member_count = batch->count;
+        context.batch_id = mp__batch_id(batch);
     }
+    return context;
+}
+
+static void add_thrown(struct mp_verdict *verdict, const struct mp_error *thrown)
+{
+    char usual[sizeof(verdict->why)];
+    memcpy(usual, verdict->why, sizeof(usual));
+    mp_verdict_set(verdict, verdict->kind, "%s; verdict threw: %s", usual, thrown->text);
+}
+
+/* The state in which the verdict hook is asked; `why` says why it is not. */
+static int state_of_hook(const struct mp__attempt *attempt,
+                         struct mp_script_state **state, struct mp_error *why)
+{
     if (attempt->lane->has_overrun) {
-        mp_error_set(why, MP_ESCRIPT, "it overran its budget too often to be asked");
-        return false;
+        return mp_error_set(why, MP_EDENIED,
+                            "it overran its budget too often to be asked");
     }
-    struct mp_context context = mp__attempt_context(attempt);
-    int64_t since_us = mp__attempt_cpu_us();
-    int status = mp__generation_state(attempt->generation, &state, why);
-    if (status == MP_OK) {
-        status = mp_script_call_verdict(state, &context, response, verdict, NULL, why);
-    }
-    mp__attempt_called(attempt, since_us, status, why);
-    if (status == MP_OK) {
-        why->text[0] = '\0';
-    }
-    return status == MP_OK && verdict->kind != MP_VERDICT_NONE;
+    return mp__generation_state(attempt->generation, state, why);
 }
 
 void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
 {
-    const struct mp_script *script = attempt->generation->script;
-    const struct mp_response *response = ending->response;
+    struct mp_script *script = attempt->generation->script;
+    struct mp_context context = mp__attempt_context(attempt);
+    struct mp_script_state *state = NULL;
     struct mp_error thrown = {0};
-    ending->verdict.delay_ms = -1;
-    ending->is_default = !mp_verdict_answers(script, response, &ending->verdict) &&
-                         !ask_hook(attempt, response, &ending->verdict, &thrown);
-    if (ending->is_default) {
-        mp_verdict_default(response, &ending->verdict);
+    const char *by;
+    bool has_hook = script->hooks & MP_HOOK_VERDICT;
+    int64_t since_us = has_hook ? mp__attempt_cpu_us() : 0;
+    int made = has_hook ? state_of_hook(attempt, &state, &thrown) : MP_OK;
+    ending->members = attempt->batch ? attempt->batch->verdicts : NULL;
+    int status = mp_judge(script, state, &context, ending->response, &ending->verdict,
+                          ending->members, &by, &thrown);
+    status = made == MP_OK ? status : made;
+    ending->is_default = strcmp(by, "default") == 0;
+    bool was_asked = has_hook && strcmp(by, "answers") != 0;
+    if (was_asked && made != MP_EDENIED) {
+        mp__attempt_called(attempt, since_us, status, &thrown);
     }
-    if (thrown.text[0] == '\0') {
+    if (!was_asked || status == MP_OK) {
         mp__health_not_thrown(&attempt->lane->health);
         return;
     }
-    char usual[sizeof(ending->verdict.why)];
-    memcpy(usual, ending->verdict.why, sizeof(usual));
-    mp_verdict_set(&ending->verdict, ending->verdict.kind, "%s; verdict threw: %s", usual,
-                   thrown.text);
+    add_thrown(&ending->verdict, &thrown);
+    for (size_t i = 0; ending->members && i < context.member_count; i++) {
+        ending->members[i] = ending->verdict;
+    }
 }

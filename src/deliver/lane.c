@@ -83,7 +83,8 @@ struct mp__lane *mp__lane_find_or_add(struct mp__worker *worker,
     }
     memcpy(lane->name, name.data, name.length);
     lane->node.key = (struct mp_str){lane->name, name.length};
-    if (mp__map_add(&worker->lanes, &lane->node) != MP_OK) {
+    if (mp__alarms_reserve(&worker->alarms, worker->lanes.count + 1) != MP_OK ||
+        mp__map_add(&worker->lanes, &lane->node) != MP_OK) {
         free(lane);
         return NULL;
     }
@@ -103,6 +104,10 @@ void mp__lane_free(struct mp__worker *worker, struct mp__lane *lane)
 {
     mp__lane_set_health(lane, &(struct mp__health){0});
     ring_remove(lane);
+    mp__alarm_set(&worker->alarms, lane, INT64_MAX);
+    mp__lane_rate_close(worker, lane);
+    mp__gather_undo(lane);
+    mp__groups_fini(&lane->groups);
     mp__map_remove(&worker->lanes, &lane->node);
     mp__curl_loop_release(&worker->curl, lane->multi, lane->weight);
     *(lane->prev ? &lane->prev->next : &lane->partner->lanes) = lane->next;
@@ -117,10 +122,11 @@ void mp__lane_sweep(struct mp__worker *worker, struct mp__lane *lane)
 {
     int64_t idle_ms = worker->room->tuning.lane_idle_ms;
     bool is_idle = lane->in_flight == 0 && lane->waiting.count == 0 &&
+                   mp__groups_are_empty(&lane->groups) &&
                    worker->mono_ms - lane->used_ms >= idle_ms;
     bool remembers = lane->health.breaker != MP__BREAKER_CLOSED &&
                      worker->wall_ms < lane->health.until_ms + idle_ms;
-    if (is_idle && !remembers) {
+    if (is_idle && !remembers && mp__lane_rate_is_full(worker, lane)) {
         mp__lane_free(worker, lane);
     }
 }
@@ -162,10 +168,12 @@ void mp__lane_take(struct mp__worker *worker, struct mp__lane *lane,
 void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane)
 {
     struct mp_record *record;
+    mp__gather_undo(lane);
     while ((record = mp_record_list_pop(&lane->waiting))) {
         mp__worker_park(worker, record);
     }
     ring_remove(lane);
+    mp__alarm_set(&worker->alarms, lane, INT64_MAX);
 }
 
 /* A partner that came from another worker may still have attempts in flight there: they
@@ -183,10 +191,11 @@ static bool has_place(const struct mp__lane *lane)
 
 bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_probe)
 {
+    bool has_work =
+        mp__lane_batches(lane) ? lane->groups.ready_count > 0 : lane->waiting.count > 0;
     *is_probe = false;
-    return lane->waiting.count > 0 && lane->partner->current &&
-           !lane->partner->told_move && !lane->is_paused && !worker->is_draining &&
-           has_place(lane) &&
+    return has_work && lane->partner->current && !lane->partner->told_move &&
+           !lane->is_paused && !worker->is_draining && has_place(lane) &&
            mp__health_admits(&lane->health, worker->wall_ms, is_probe) &&
            (lane->warm_until_ms > worker->mono_ms || !lane->has_scout) &&
            mp__auth_admits(worker, lane);
@@ -195,9 +204,50 @@ bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_
 void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
 {
     bool is_probe;
-    if (!lane->ring && mp__lane_admits(worker, lane, &is_probe)) {
+    if (lane->ring) {
+        return;
+    }
+    int64_t alarm_us = mp__gather_due_us(worker, lane);
+    if (mp__lane_admits(worker, lane, &is_probe)) {
         bool is_warm = lane->warm_until_ms > worker->mono_ms;
-        ring_push(is_warm ? &worker->ready : &worker->cold, lane);
+        int64_t rate_us = mp__lane_rate_due_us(worker, lane);
+        if (rate_us <= worker->mono_us) {
+            ring_push(is_warm ? &worker->ready : &worker->cold, lane);
+        } else if (rate_us < alarm_us) {
+            alarm_us = rate_us;
+        }
+    }
+    if (!lane->ring && mp__gather_admits(worker, lane)) {
+        ring_push(&worker->ready, lane);
+    }
+    mp__alarm_set(&worker->alarms, lane, alarm_us);
+}
+
+bool mp__lane_step(struct mp__worker *worker, struct mp__lane *lane)
+{
+    bool is_probe;
+    if (mp__lane_admits(worker, lane, &is_probe) && mp__lane_rate_take(lane)) {
+        bool has_begun = mp__attempt_begin(worker, lane, is_probe);
+        if (!has_begun) {
+            mp__lane_rate_give_back(lane);
+        }
+        return has_begun;
+    }
+    if (mp__gather_admits(worker, lane)) {
+        mp__gather(worker, lane);
+    }
+    return true;
+}
+
+void mp__lane_renew(struct mp__worker *worker, struct mp__lane *lane)
+{
+    mp__health_forgive(&lane->health);
+    mp__lane_rate_renew(worker, lane);
+    if (lane->partner->current) {
+        mp__gather_undo(lane);
+        mp__lane_touch(worker, lane);
+    } else {
+        mp__lane_park_waiting(worker, lane);
     }
 }
 

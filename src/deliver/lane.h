@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "batch.h"
+#include "bucket.h"
 #include "health.h"
 #include "map.h"
 #include "moonpost/queue.h"
@@ -22,6 +24,11 @@ struct mp__lane {
     struct mp__ring *ring;        /* the one it is in, or NULL */
     struct mp__lane *ring_next, *ring_prev;
     struct mp_record_list waiting;
+    struct mp__groups groups;  /* what was gathered of them into batches */
+    size_t flying;             /* records in batches under way */
+    struct mp__bucket *bucket; /* NULL: no rate, or not asked for yet */
+    int64_t alarm_us;          /* monotonic */
+    size_t alarm_at;           /* its place among the alarms; 0: none */
     unsigned in_flight;
     unsigned multi, weight; /* its share of curl's multis */
     bool is_paused;
@@ -53,9 +60,22 @@ void mp__lane_take(struct mp__worker *worker, struct mp__lane *lane,
 void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane);
 /* May an attempt begin? `is_probe`: as the breaker's probe. */
 bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_probe);
+/* Its turn: begins an attempt, or gathers for one. False: out of memory. */
+bool mp__lane_step(struct mp__worker *worker, struct mp__lane *lane);
 /* The next lane whose turn it is, taken out of its ring; NULL: none. */
 struct mp__lane *mp__lane_next_ready(struct mp__worker *worker);
 void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane);
+/* The partner has another generation. */
+void mp__lane_renew(struct mp__worker *worker, struct mp__lane *lane);
+
+/* In lane_rate.c. The moment at which its rate lets an attempt begin; it may be past. */
+int64_t mp__lane_rate_due_us(struct mp__worker *worker, struct mp__lane *lane);
+/* Spends a token of it. False: there is none. */
+bool mp__lane_rate_take(struct mp__lane *lane);
+void mp__lane_rate_give_back(struct mp__lane *lane);
+void mp__lane_rate_renew(struct mp__worker *worker, struct mp__lane *lane);
+bool mp__lane_rate_is_full(const struct mp__worker *worker, const struct mp__lane *lane);
+void mp__lane_rate_close(struct mp__worker *worker, struct mp__lane *lane);
 
 /* An exchange ended: breaker and streaks. */
 void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,

@@ -104,8 +104,38 @@ static void recall(struct mp__worker *worker)
     mp__map_each(&worker->lanes, park_lane, worker);
 }
 
+static void close_groups(void *arg, struct mp__map_node *node)
+{
+    struct mp__worker *worker = arg;
+    struct mp__lane *lane = (struct mp__lane *)(void *)node;
+    struct mp_record *record;
+    while ((record = mp_record_list_pop(&lane->waiting))) {
+        mp__worker_park(worker, record);
+    }
+    mp__groups_close(&lane->groups, INT64_MAX);
+    mp__lane_touch(worker, lane);
+}
+
+/* What waits only to be more goes now. */
+static void end_waits(struct mp__worker *worker)
+{
+    struct mp__lane *lane;
+    mp__map_each(&worker->lanes, close_groups, worker);
+    while (worker->in_flight < worker->room->tuning.in_flight_max &&
+           (lane = mp__lane_next_ready(worker))) {
+        bool has_begun = mp__lane_step(worker, lane);
+        if (!has_begun) {
+            return;
+        }
+        mp__lane_touch(worker, lane);
+    }
+}
+
 static void drain(struct mp__worker *worker)
 {
+    if (!worker->is_draining) {
+        end_waits(worker);
+    }
     worker->is_draining = true;
     recall(worker);
     mp__auth_drain(worker);
@@ -133,6 +163,7 @@ static void stop(struct mp__worker *worker)
     uv_close((uv_handle_t *)&worker->more, NULL);
     uv_close((uv_handle_t *)&worker->sweep, NULL);
     uv_close((uv_handle_t *)&worker->hand_over, NULL);
+    uv_close((uv_handle_t *)&worker->alarm, NULL);
 }
 
 void mp__worker_obey(struct mp__worker *worker, struct mp__order *order)

@@ -9,7 +9,7 @@
 
 static void count_verdicts(struct mp__partner_shared *shared, struct mp_metrics *metrics)
 {
-    for (int kind = MP_VERDICT_DELIVERED; kind <= MP_VERDICT_PAUSE; kind++) {
+    for (int kind = MP_VERDICT_DELIVERED; kind <= MP_VERDICT_SPLIT; kind++) {
         struct mp_label labels[] = {
             {"partner", mp_str_of(shared->name)},
             {"verdict", mp_str_of(mp_verdict_name((enum mp_verdict_kind)kind))},
@@ -62,10 +62,19 @@ struct mp__partner_shared *mp__partner_shared_new(struct mp_str name,
     }
     memcpy(shared->name, name.data, name.length);
     shared->node.key = (struct mp_str){shared->name, name.length};
+    mp__buckets_init(&shared->buckets);
     if (metrics) {
         make_series(shared, metrics);
     }
     return shared;
+}
+
+void mp__partner_shared_free(struct mp__partner_shared *shared)
+{
+    if (shared) {
+        mp__buckets_fini(&shared->buckets);
+        free(shared);
+    }
 }
 
 static struct mp__generation *generation_new(struct mp__worker *worker,
@@ -159,16 +168,11 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
     partner->slow_calls = 0;
     partner->slow_last_ms = worker->mono_ms;
     for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next) {
-        mp__health_forgive(&lane->health);
         lane->has_overrun = false;
         /* Its pause may have ended meanwhile; one that has not keeps records from here.
          */
         lane->is_paused = lane->is_paused && !was_away;
-        if (generation) {
-            mp__lane_touch(worker, lane);
-        } else {
-            mp__lane_park_waiting(worker, lane);
-        }
+        mp__lane_renew(worker, lane);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "bucket.h"
 #include "link.h"
 #include "map.h"
 #include "moonpost/metrics.h"
@@ -18,10 +19,11 @@ struct mp__partner_shared {
     struct mp__map_node node; /* of the main loop's map, by name */
     char name[MP_PARTNER_BYTES];
     _Atomic int64_t in_flight;                        /* on all workers */
-    struct mp_series *attempts[MP_VERDICT_PAUSE + 1]; /* by verdict */
+    struct mp_series *attempts[MP_VERDICT_SPLIT + 1]; /* by verdict */
     struct mp_series *delivered, *skipped, *dead;
     struct mp_series *in_flight_gauge, *breaker_open, *script_errors;
     struct mp_histogram *duration, *end_to_end;
+    struct mp__buckets buckets; /* of its lanes */
     /* The main loop's own. */
     struct mp_script *script; /* NULL: none */
     bool is_slow;             /* on the slow worker */
@@ -31,6 +33,7 @@ struct mp__partner_shared {
 /* NULL: out of memory. `metrics` may be NULL. */
 struct mp__partner_shared *mp__partner_shared_new(struct mp_str name,
                                                   struct mp_metrics *metrics);
+void mp__partner_shared_free(struct mp__partner_shared *shared); /* NULL is allowed */
 
 /* One generation on one worker: the script, and its Lua state once it is needed. Attempts
  * hold it, so that each ends on the generation that began it. */
@@ -58,7 +61,7 @@ struct mp__partner {
     struct mp__lane *lanes;
     unsigned in_flight;
     bool is_leaving; /* for another worker: tell when the last attempt here has ended */
-    bool told_move; /* and begins nothing here meanwhile */
+    bool told_move;  /* and begins nothing here meanwhile */
     unsigned slow_calls;
     int64_t slow_at_ms[MP__SLOW_CALLS_MAX];
     int64_t slow_last_ms;

@@ -68,7 +68,7 @@ static struct mp__partner_shared *find_or_add(struct mp_deliver *deliver,
     }
     shared = mp__partner_shared_new(partner, deliver->config.metrics);
     if (!shared || mp__map_add(&deliver->partners, &shared->node) != MP_OK) {
-        free(shared);
+        mp__partner_shared_free(shared);
         mp_log_error("deliver", "could not take a script: out of memory");
         return NULL;
     }
@@ -154,7 +154,7 @@ static void free_shared(void *arg, struct mp__map_node *node)
     if (shared->script) {
         mp_script_unref(shared->script);
     }
-    free(shared);
+    mp__partner_shared_free(shared);
 }
 
 static void free_pause(void *arg, struct mp__map_node *node)

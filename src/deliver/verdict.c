@@ -230,19 +230,3 @@ int64_t mp_retry_after(const struct mp_response *response, int64_t now_ms)
     mp_buf_fini(&text);
     return wait_ms < RETRY_AFTER_MAX_MS ? wait_ms : RETRY_AFTER_MAX_MS;
 }
-
-int mp_judge(struct mp_script *script, struct mp_script_state *state,
-             const struct mp_context *context, const struct mp_response *response,
-             struct mp_verdict *verdict, struct mp_verdict *members, const char **by,
-             struct mp_error *err)
-{
-    (void)state;
-    (void)context;
-    (void)members;
-    (void)err;
-    *by = "default";
-    if (!mp_verdict_answers(script, response, verdict)) {
-        mp_verdict_default(response, verdict);
-    }
-    return MP_OK;
-}

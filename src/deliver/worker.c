@@ -125,11 +125,7 @@ static bool begin_attempts(struct mp__worker *worker)
     while (worker->in_flight < worker->room->tuning.in_flight_max &&
            !mp__attempt_log_is_full(worker->room->log) &&
            (lane = mp__lane_next_ready(worker))) {
-        bool is_probe;
-        if (!mp__lane_admits(worker, lane, &is_probe)) {
-            continue;
-        }
-        bool has_begun = mp__attempt_begin(worker, lane, is_probe);
+        bool has_begun = mp__lane_step(worker, lane);
         mp__lane_touch(worker, lane);
         if (!has_begun || ++begun >= TURN_ATTEMPTS_MAX ||
             mp_clock_mono_us() - since_us > TURN_US_MAX) {
@@ -137,6 +133,31 @@ static bool begin_attempts(struct mp__worker *worker)
         }
     }
     return false;
+}
+
+static void on_alarm(uv_timer_t *timer)
+{
+    (void)timer; /* the turn that it begins does the rest */
+}
+
+static void ring_alarms(struct mp__worker *worker)
+{
+    struct mp__lane *lane;
+    while ((lane = mp__alarms_ring(&worker->alarms, worker->mono_us))) {
+        mp__gather_close_due(worker, lane);
+        mp__lane_touch(worker, lane);
+    }
+}
+
+static void set_alarm(struct mp__worker *worker)
+{
+    int64_t next_us = mp__alarms_next_us(&worker->alarms);
+    if (next_us == INT64_MAX) {
+        uv_timer_stop(&worker->alarm);
+        return;
+    }
+    int64_t left_ms = (next_us - worker->mono_us + 999) / 1000;
+    uv_timer_start(&worker->alarm, on_alarm, left_ms > 1 ? (uint64_t)left_ms : 1, 0);
 }
 
 static void on_more(uv_idle_t *idle)
@@ -150,12 +171,14 @@ static void on_prepare(uv_prepare_t *prepare)
     look_at_clocks(worker);
     bool has_more = mp__curl_loop_drain(&worker->curl, on_transfer_done, worker);
     resume_waiting(worker);
+    ring_alarms(worker);
     has_more = begin_attempts(worker) || has_more;
     if (mp__auth_turn(worker) || has_more) {
         uv_idle_start(&worker->more, on_more);
     } else {
         uv_idle_stop(&worker->more);
     }
+    set_alarm(worker);
     if (worker->is_draining && worker->in_flight == 0 && worker->auth.refreshing == 0 &&
         !worker->told_drained) {
         worker->told_drained = mp__worker_news(worker, MP__NEWS_DRAINED) != NULL;
@@ -209,6 +232,7 @@ static int open_loop(struct mp__worker *worker)
     uv_idle_init(&worker->loop, &worker->more);
     uv_timer_init(&worker->loop, &worker->sweep);
     uv_timer_init(&worker->loop, &worker->hand_over);
+    uv_timer_init(&worker->loop, &worker->alarm);
     worker->prepare.data = worker->sweep.data = worker;
     mp__auth_open(worker);
     return MP_OK;
@@ -231,6 +255,7 @@ static void free_contents(struct mp__worker *worker)
     mp__map_fini(&worker->lanes);
     mp__map_each(&worker->partners, free_partner, NULL);
     mp__map_fini(&worker->partners);
+    mp__alarms_fini(&worker->alarms);
     mp__lookups_fini(&worker->lookups);
     mp__curl_loop_fini(&worker->curl);
     mp_buf_fini(&worker->lines);

@@ -4,10 +4,12 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "alarms.h"
 #include "attempt.h"
 #include "attempt_log.h"
 #include "auth.h"
 #include "curl_loop.h"
+#include "gather.h"
 #include "messages.h"
 #include "moonpost/clock.h"
 
@@ -47,6 +49,8 @@ struct mp__worker {
     struct mp__map partners, lanes;
     struct mp__ring ready;
     struct mp__ring cold; /* ready, but for a scout's place */
+    struct mp__alarms alarms;
+    uv_timer_t alarm; /* of the earliest */
     struct mp__lookups lookups;
     struct mp__auth auth;
     unsigned scouts;              /* attempts sent ahead, whose lookup is not over */

@@ -40,13 +40,26 @@ static void push_previous(lua_State *lua, const struct mp_record *record)
              mp_str_of(mp_verdict_name((enum mp_verdict_kind)record->last_verdict)));
 }
 
+static void push_ids(lua_State *lua, const struct mp_context *context)
+{
+    lua_createtable(lua, (int)context->member_count, 0);
+    for (size_t i = 0; i < context->member_count; i++) {
+        mp__push_str(lua, context->members[i]->id);
+        lua_rawseti(lua, -2, (int)i + 1);
+    }
+}
+
 void mp__push_context(struct mp_script_state *state)
 {
     lua_State *lua = state->lua;
     const struct mp_context *context = state->context;
     const struct mp_record *record = context->record;
     lua_createtable(lua, 0, 12);
-    set_text(lua, "id", record->id);
+    set_text(lua, "id", context->members ? context->batch_id : record->id);
+    if (context->members) {
+        push_ids(lua, context);
+        lua_setfield(lua, -2, "ids");
+    }
     set_text(lua, "partner", record->partner);
     set_text(lua, "type", record->type);
     set_text(lua, "source", record->source);

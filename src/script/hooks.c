@@ -23,6 +23,7 @@ struct hook_call {
     struct mp_request *request;
     const struct mp_response *response;
     struct mp_verdict *verdict;
+    struct mp_verdict *members;
     struct mp_error dead;
     int status;
 };
@@ -175,6 +176,99 @@ int mp_script_call_request(struct mp_script_state *state,
     return status;
 }
 
+/* What a key of a verdict table is called in an error. */
+static const char *shown_key(lua_State *lua, int index, char out[80])
+{
+    if (lua_type(lua, index) == LUA_TSTRING) {
+        struct mp_str key = mp__str_at(lua, index);
+        snprintf(out, 80, "\"%.*s\"", (int)(key.length < 60 ? key.length : 60), key.data);
+    } else if (lua_type(lua, index) == LUA_TNUMBER) {
+        snprintf(out, 80, "%.14g", lua_tonumber(lua, index));
+    } else {
+        snprintf(out, 80, "a %s", luaL_typename(lua, index));
+    }
+    return out;
+}
+
+/* Pushes a table of places, counted from 1, by id. */
+static void push_places(struct mp_script_state *state)
+{
+    const struct mp_context *context = state->context;
+    lua_createtable(state->lua, 0, (int)context->member_count);
+    for (size_t i = 0; i < context->member_count; i++) {
+        mp__push_str(state->lua, context->members[i]->id);
+        lua_pushinteger(state->lua, (lua_Integer)i + 1);
+        lua_rawset(state->lua, -3);
+    }
+}
+
+/* The place that the key at `index` names, from 1; 0: nobody's. */
+static size_t place_of(struct mp_script_state *state, int index, int places)
+{
+    lua_State *lua = state->lua;
+    double place = 0;
+    if (lua_type(lua, index) == LUA_TNUMBER) {
+        place = lua_tonumber(lua, index);
+    } else if (lua_type(lua, index) == LUA_TSTRING) {
+        lua_pushvalue(lua, index);
+        lua_rawget(lua, places);
+        place = lua_tonumber(lua, -1);
+        lua_pop(lua, 1);
+    }
+    bool is_one = place >= 1 && place <= (double)state->context->member_count &&
+                  place == (double)(size_t)place;
+    return is_one ? (size_t)place : 0;
+}
+
+/* A word, or { word, detail }, on top of the stack. */
+static bool entry_of(struct mp_script_state *state, struct mp_verdict *verdict,
+                     char why[256])
+{
+    lua_State *lua = state->lua;
+    int entry = lua_gettop(lua);
+    if (!lua_istable(lua, entry)) {
+        lua_pushnil(lua);
+        return mp__verdict_of(state, entry, entry + 1, verdict, why);
+    }
+    lua_rawgeti(lua, entry, 1);
+    lua_rawgeti(lua, entry, 2);
+    int expected = !lua_isnil(lua, -2) + !lua_isnil(lua, -1);
+    int items = 0;
+    for (lua_pushnil(lua); lua_next(lua, entry) != 0; lua_pop(lua, 1)) {
+        items++;
+    }
+    if (items != expected) {
+        snprintf(why, 256, "an entry is a word, or { word, detail }");
+        return false;
+    }
+    return mp__verdict_of(state, entry + 1, entry + 2, verdict, why);
+}
+
+/* The table at 1: by place or id, who it does not name keeps NONE. */
+static void take_members(struct mp_script_state *state, struct mp_verdict *members)
+{
+    lua_State *lua = state->lua;
+    char key[80], why[256];
+    lua_settop(lua, 1);
+    push_places(state);
+    for (lua_pushnil(lua); lua_next(lua, 1) != 0; lua_settop(lua, 3)) {
+        size_t place = place_of(state, 3, 2);
+        if (place == 0) {
+            luaL_error(lua,
+                       "verdict: %s is neither a place from 1 to %d nor an id of "
+                       "ctx.ids",
+                       shown_key(lua, 3, key), (int)state->context->member_count);
+        }
+        if (members[place - 1].kind != MP_VERDICT_NONE) {
+            luaL_error(lua, "verdict: %s names a delivery that the table names twice",
+                       shown_key(lua, 3, key));
+        }
+        if (!entry_of(state, &members[place - 1], why)) {
+            luaL_error(lua, "verdict: entry %s: %s", shown_key(lua, 3, key), why);
+        }
+    }
+}
+
 static void call_verdict(struct mp_script_state *state, void *arg)
 {
     struct hook_call *call = arg;
@@ -185,9 +279,19 @@ static void call_verdict(struct mp_script_state *state, void *arg)
     mp__push_context(state);
     lua_call(lua, 2, 2);
     char why[256];
-    if (!lua_isnil(lua, 1) && !mp__verdict_of(state, 1, 2, call->verdict, why)) {
+    if (lua_istable(lua, 1) && call->members) {
+        take_members(state, call->members);
+    } else if (!lua_isnil(lua, 1) && !mp__verdict_of(state, 1, 2, call->verdict, why)) {
         *call->verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
         luaL_error(lua, "verdict: %s", why);
+    }
+}
+
+static void clear(struct mp_verdict *verdict, struct mp_verdict *members, size_t count)
+{
+    *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+    for (size_t i = 0; i < count; i++) {
+        members[i] = *verdict;
     }
 }
 
@@ -199,12 +303,13 @@ int mp_script_call_verdict(struct mp_script_state *state,
     struct hook_call call = {.context = context,
                              .function = mp__private_of(state->script)->verdict,
                              .response = response,
-                             .verdict = verdict};
-    *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
-    (void)members;
+                             .verdict = verdict,
+                             .members = members};
+    size_t count = members ? context->member_count : 0;
+    clear(verdict, members, count);
     int status = call.function < 0 ? MP_OK : mp__call(state, call_verdict, &call, err);
     if (status != MP_OK) {
-        *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+        clear(verdict, members, count);
     }
     shrink(state);
     return status;

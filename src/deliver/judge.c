@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "moonpost/deliver.h"
+
+/* What an exchange means. */
+
+static bool may_be_one_bad(int status)
+{
+    return status == 400 || status == 413 || status == 422;
+}
+
+/* One event that a partner cannot take must not take the others with it. */
+static void judge_by_status(const struct mp_response *response, size_t count,
+                            struct mp_verdict *verdict)
+{
+    mp_verdict_default(response, verdict);
+    if (count > 1 && may_be_one_bad(response->status)) {
+        verdict->kind = MP_VERDICT_SPLIT;
+    }
+}
+
+static bool names_one(const struct mp_verdict *members, size_t count)
+{
+    for (size_t i = 0; members && i < count; i++) {
+        if (members[i].kind != MP_VERDICT_NONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int mp_judge(struct mp_script *script, struct mp_script_state *state,
+             const struct mp_context *context, const struct mp_response *response,
+             struct mp_verdict *verdict, struct mp_verdict *members, const char **by,
+             struct mp_error *err)
+{
+    size_t count = context->members ? context->member_count : 1;
+    int status = MP_OK;
+    *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+    for (size_t i = 0; members && i < count; i++) {
+        members[i] = *verdict;
+    }
+    *by = "answers";
+    if (!mp_verdict_answers(script, response, verdict)) {
+        *by = "verdict";
+        if ((script->hooks & MP_HOOK_VERDICT) && state) {
+            status =
+                mp_script_call_verdict(state, context, response, verdict, members, err);
+        }
+    }
+    bool has_table = names_one(members, count);
+    bool is_void = verdict->kind == MP_VERDICT_SPLIT && count == 1;
+    if (verdict->kind == MP_VERDICT_NONE || is_void) {
+        *by = has_table ? *by : "default";
+        judge_by_status(response, count, verdict);
+    }
+    for (size_t i = 0; members && i < count; i++) {
+        bool is_own = members[i].kind == MP_VERDICT_NONE ||
+                      (members[i].kind == MP_VERDICT_SPLIT && count == 1);
+        members[i] = is_own ? *verdict : members[i];
+    }
+    return status;
+}
