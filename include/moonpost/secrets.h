@@ -18,8 +18,8 @@ struct mp_secrets;
 /* Reads both, now. `folder` may be NULL: the environment alone. The file x, or what a
  * link x leads to, is the secret "x", without one line's end at its end; it wins over the
  * environment. Passed over: folders, names that begin with a dot, names that are not
- * [A-Za-z0-9_-]{1,128}. MP_EIO, MP_ELIMIT (one over 64 KiB), MP_ENOMEM; `err` names the
- * file, never a value. */
+ * [A-Za-z0-9_-]{1,128}. An empty one is as none: half a save. MP_EIO, MP_ELIMIT (one over
+ * 64 KiB), MP_ENOMEM; `err` names the file, never a value. */
 MP_MUST_CHECK int mp_secrets_read(const char *folder, struct mp_secrets **out,
                                   struct mp_error *err);
 /* For specs of scripts: exactly these; with `invents` any other x is "test-x". */
@@ -38,8 +38,14 @@ MP_MUST_CHECK int mp_secrets_find(const struct mp_secrets *secrets, struct mp_st
 /* Is it the same in both: the same value, or in neither? */
 bool mp_secrets_agree(const struct mp_secrets *a, const struct mp_secrets *b,
                       struct mp_str name);
+/* Are all the same in both? */
+bool mp_secrets_equal(const struct mp_secrets *a, const struct mp_secrets *b);
 /* Appends `text` with every value of four bytes or more, also as it stands in URLs, JSON
- * strings and base64, written [secret name]. For what others say: a partner's answer, an
- * error. */
+ * strings, HTML and base64 (with "user:" before it, too), written [secret name]. Of a
+ * value with several lines each line of 16 bytes or more is hidden alone, since others
+ * join and indent them; one that the text's end cuts, from 8 bytes or half of it on. For
+ * what others say: a partner's answer, an error. On failure `out` is as before. */
 MP_MUST_CHECK int mp_secrets_hide(const struct mp_secrets *secrets, struct mp_str text,
                                   struct mp_buf *out);
+/* The same in place, in `size` bytes, NUL included; what no longer fits is cut. */
+void mp_secrets_hide_text(const struct mp_secrets *secrets, char *text, size_t size);
