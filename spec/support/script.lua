@@ -22,26 +22,55 @@ end
 
 script.slice, script.text_of, script.buffer = slice, text_of, buffer
 
+--- What a script finds around it: { lib = folder, proxies = { names } }.
+local function env_of(given)
+  local env, kept = ffi.new("struct mp_script_env"), {}
+  env.lib_folder = given.lib
+  if given.proxies then
+    kept.names = ffi.new("struct mp_str[?]", #given.proxies + 1)
+    for i, name in ipairs(given.proxies) do
+      kept.names[i - 1] = slice(name)
+    end
+    env.proxies, env.proxy_count = kept.names, #given.proxies
+  end
+  kept.given = given
+  return env, kept
+end
+
+local kept_of = setmetatable({}, { __mode = "k" })
+
 --- The compiled script, or nil and the error's text.
-function script.load(source, name)
+function script.load(source, name, given)
   name = name or "acme"
   local out = ffi.new("struct mp_script *[1]")
   local err = ffi.new("struct mp_error")
-  local status = c.mp_script_load(slice(name), slice(source), "scripts/" .. name .. ".lua", nil, out, err)
+  local env, kept = env_of(given or {})
+  local status = c.mp_script_load(slice(name), slice(source), "scripts/" .. name .. ".lua", env, out, err)
   if status ~= c.MP_OK then
     return nil, ffi.string(err.text), status
   end
-  return ffi.gc(out[0], c.mp_script_unref)
+  local loaded = ffi.gc(out[0], c.mp_script_unref)
+  kept_of[loaded] = kept
+  return loaded
 end
 
-function script.state(source, name)
-  local loaded = assert(script.load(source, name))
+--- A state of a loaded script; or nil and the error's text.
+function script.state_of(loaded)
   local out = ffi.new("struct mp_script_state *[1]")
   local err = ffi.new("struct mp_error")
   if c.mp_script_state_new(loaded, out, err) ~= c.MP_OK then
     return nil, ffi.string(err.text)
   end
-  return ffi.gc(out[0], c.mp_script_state_free), loaded
+  return ffi.gc(out[0], c.mp_script_state_free)
+end
+
+function script.state(source, name, given)
+  local loaded = assert(script.load(source, name, given))
+  local state, err = script.state_of(loaded)
+  if not state then
+    return nil, err
+  end
+  return state, loaded
 end
 
 --- A context for an event's text; `more` overrides fields of record and context. What it gives

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "moonpost/clock.h"
-#include "values.h"
+#include "plan.h"
 
 /* The border with Lua's errors: the only file that calls lua_pcall and lua_cpcall. */
 
@@ -53,16 +53,39 @@ static void describe_table(struct mp_script_state *state, int index)
     one_line(text.data, text.length, state->fault, sizeof(state->fault));
 }
 
+/* The script itself wins over what it requires: it is what its author looks at first, and
+ * the other's place stands in the error's own text. */
+static bool note_frame(struct mp_script_state *state, const lua_Debug *frame)
+{
+    const struct mp_script *script = state->script;
+    const struct mp__module *module = mp__private_of(script)->modules;
+    const char *path = frame->source + 1;
+    if (frame->currentline <= 0 || frame->source[0] != '@') {
+        return false;
+    }
+    if (strcmp(path, script->path.data) == 0) {
+        state->fault_path = script->path.data;
+        state->fault_line = (unsigned)frame->currentline;
+        return true;
+    }
+    while (module && strcmp(path, module->path.data) != 0) {
+        module = module->next;
+    }
+    if (module && state->fault_line == 0) {
+        state->fault_path = module->path.data;
+        state->fault_line = (unsigned)frame->currentline;
+    }
+    return false;
+}
+
 void mp__note_line(struct mp_script_state *state)
 {
     lua_Debug frame;
-    for (int level = 0; state->fault_line == 0 && level < 100 &&
-                        lua_getstack(state->lua, level, &frame) == 1;
+    bool is_done = state->fault_line > 0;
+    for (int level = 0;
+         !is_done && level < 100 && lua_getstack(state->lua, level, &frame) == 1;
          level++) {
-        if (lua_getinfo(state->lua, "Sl", &frame) && frame.currentline > 0 &&
-            frame.source[0] == '@') {
-            state->fault_line = (unsigned)frame.currentline;
-        }
+        is_done = lua_getinfo(state->lua, "Sl", &frame) && note_frame(state, &frame);
     }
 }
 
@@ -94,12 +117,20 @@ static const char *who_took(const struct mp_script_state *state)
                : "the call";
 }
 
+static bool begins_with(const char *fault, const char *path)
+{
+    size_t length = strlen(path);
+    return strncmp(fault, path, length) == 0 && fault[length] == ':';
+}
+
 static int explain(struct mp_script_state *state, int status, struct mp_error *err)
 {
     const char *path = state->script->path.data;
-    char place[16] = "";
+    char place[300] = "";
+    bool is_own = state->fault_path == path;
     if (state->fault_line > 0) {
-        snprintf(place, sizeof(place), ":%u", state->fault_line);
+        snprintf(place, sizeof(place), "%s%s:%u", is_own ? "" : ": ",
+                 is_own ? "" : state->fault_path, state->fault_line);
     }
     if (status == MP_EBUDGET && state->heap_refused) {
         return mp_error_set(err, status,
@@ -111,9 +142,11 @@ static int explain(struct mp_script_state *state, int status, struct mp_error *e
                             "%s%s: %s took more than %d ms of processor time", path,
                             place, who_took(state), MP__BUDGET_MS);
     }
-    size_t length = strlen(path);
-    if (strncmp(state->fault, path, length) == 0 && state->fault[length] == ':') {
+    if (begins_with(state->fault, path)) {
         return mp_error_set(err, status, "%s", state->fault);
+    }
+    if (!is_own && state->fault_path && begins_with(state->fault, state->fault_path)) {
+        place[0] = '\0';
     }
     return mp_error_set(err, status, "%s%s: %s", path, place, state->fault);
 }
@@ -143,6 +176,7 @@ static int begin(struct mp_script_state *state, struct mp_error *err)
     }
     snprintf(state->fault, sizeof(state->fault), "an error without a text");
     state->fault_line = 0;
+    state->fault_path = NULL;
     state->began_us = mp_clock_mono_us();
     int status = mp__budget_begin(state);
     return status == MP_OK

@@ -66,6 +66,12 @@ static void check_loading(struct mp_script_state *state, enum mp__marker_kind ki
     }
 }
 
+static const char *given(lua_State *lua)
+{
+    return lua_isnoneornil(lua, 1) ? "nothing"
+                                   : lua_pushfstring(lua, "a %s", luaL_typename(lua, 1));
+}
+
 static int of_text(lua_State *lua, enum mp__marker_kind kind)
 {
     struct mp_script_state *state = mp__state_of(lua);
@@ -81,9 +87,8 @@ static int of_text(lua_State *lua, enum mp__marker_kind kind)
                           names[inner]);
     }
     if (lua_type(lua, 1) != LUA_TSTRING && !mp__secret_at(state, 1)) {
-        return luaL_error(
-            lua, "`%s` was given a %s: write a string, %s \"{name}\"", names[kind],
-            lua_isnone(lua, 1) ? "nothing" : luaL_typename(lua, 1), names[kind]);
+        return luaL_error(lua, "`%s` was given %s: write a string, %s \"{name}\"",
+                          names[kind], given(lua), names[kind]);
     }
     if (lua_gettop(lua) > 1) {
         return luaL_error(lua, "`%s` takes one string: join them with ..", names[kind]);
@@ -157,9 +162,9 @@ static int by(lua_State *lua)
     if (lua_type(lua, 1) != LUA_TSTRING && !lua_isfunction(lua, 1)) {
         return luaL_error(
             lua,
-            "`by` was given a %s as its key: write a field's name, by(\"geo\", "
+            "`by` was given %s as its key: write a field's name, by(\"geo\", "
             "{ DE = \"…\" }), or a function",
-            lua_isnone(lua, 1) ? "nothing" : luaL_typename(lua, 1));
+            given(lua));
     }
     if (!lua_istable(lua, 2)) {
         return luaL_error(

@@ -10,6 +10,12 @@
 struct reader {
     const char *at, *end;
     unsigned line;
+    int braces; /* how deep in { */
+    int blocks; /* how deep in function, if, do, repeat */
+};
+struct word {
+    struct mp_str text; /* no data: the end */
+    bool is_quoted;
 };
 
 static bool is_name_byte(char c)
@@ -21,6 +27,7 @@ static bool is_name_byte(char c)
 static void step(struct reader *reader)
 {
     reader->line += *reader->at == '\n';
+    reader->braces += *reader->at == '{' ? 1 : *reader->at == '}' ? -1 : 0;
     reader->at++;
 }
 
@@ -36,8 +43,9 @@ static int long_level(const struct reader *reader)
 
 static void skip_long(struct reader *reader, int level)
 {
-    for (; reader->at < reader->end; step(reader)) {
+    for (; reader->at < reader->end; reader->at++) {
         const char *at = reader->at;
+        reader->line += *at == '\n';
         if (*at != ']' || reader->end - at < level + 2 || at[level + 1] != ']') {
             continue;
         }
@@ -77,8 +85,29 @@ static struct mp_str read_quoted(struct reader *reader)
     return text;
 }
 
-/* The next name or quoted text; empty at the end. */
-static struct mp_str next_word(struct reader *reader)
+static void count_block(struct reader *reader, struct mp_str word)
+{
+    if (mp_str_is(word, "function") || mp_str_is(word, "if") || mp_str_is(word, "do") ||
+        mp_str_is(word, "repeat")) {
+        reader->blocks++;
+    } else if (mp_str_is(word, "end") || mp_str_is(word, "until")) {
+        reader->blocks--;
+    }
+}
+
+static struct mp_str read_name(struct reader *reader)
+{
+    const char *start = reader->at;
+    while (reader->at < reader->end && is_name_byte(*reader->at)) {
+        reader->at++;
+    }
+    struct mp_str name = {start, (size_t)(reader->at - start)};
+    count_block(reader, name);
+    return name;
+}
+
+/* The next name or quoted text. */
+static struct word next_word(struct reader *reader)
 {
     while (reader->at < reader->end) {
         char c = *reader->at;
@@ -87,18 +116,14 @@ static struct mp_str next_word(struct reader *reader)
         } else if (c == '[' && long_level(reader) >= 0) {
             skip_long(reader, long_level(reader));
         } else if (c == '"' || c == '\'') {
-            return read_quoted(reader);
+            return (struct word){read_quoted(reader), true};
         } else if (is_name_byte(c)) {
-            const char *start = reader->at;
-            while (reader->at < reader->end && is_name_byte(*reader->at)) {
-                reader->at++;
-            }
-            return (struct mp_str){start, (size_t)(reader->at - start)};
+            return (struct word){read_name(reader), false};
         } else {
             step(reader);
         }
     }
-    return (struct mp_str){NULL, 0};
+    return (struct word){{NULL, 0}, false};
 }
 
 static bool is_assigned(struct reader reader)
@@ -110,23 +135,50 @@ static bool is_assigned(struct reader reader)
     return reader.end - reader.at > 1 && reader.at[0] == '=' && reader.at[1] != '=';
 }
 
-static unsigned find_key(struct reader *reader, const char *key)
+/* At the depth of braces `depth`, or at any when it is 0. */
+static unsigned find_key(struct reader *reader, const char *key, int depth)
 {
     for (;;) {
-        struct mp_str word = next_word(reader);
-        if (!word.data) {
+        struct word word = next_word(reader);
+        if (!word.text.data) {
             return 0;
         }
-        if (mp_str_is(word, key) && is_assigned(*reader)) {
+        bool is_here = depth == 0 || (reader->braces == depth && reader->blocks == 0);
+        if (is_here && mp_str_is(word.text, key) && is_assigned(*reader)) {
             return reader->line;
         }
     }
 }
 
+/* After the `return` that ends the script. */
+static bool find_return(struct reader *reader)
+{
+    for (;;) {
+        struct word word = next_word(reader);
+        if (!word.text.data) {
+            return false;
+        }
+        if (!word.is_quoted && reader->blocks == 0 && reader->braces == 0 &&
+            mp_str_is(word.text, "return")) {
+            return true;
+        }
+    }
+}
+
+static unsigned line_of(struct reader reader, struct mp__at at, int depth)
+{
+    unsigned line = at.key ? find_key(&reader, at.key, depth) : 0;
+    unsigned inner = line > 0 && at.child ? find_key(&reader, at.child, 0) : 0;
+    return inner > 0 ? inner : line;
+}
+
+/* A key of the table itself; else, when that was made elsewhere, the first of that name.
+ */
 unsigned mp__source_line(struct mp_str source, struct mp__at at)
 {
-    struct reader reader = {source.data, source.data + source.length, 1};
-    unsigned line = at.key ? find_key(&reader, at.key) : 0;
-    unsigned inner = line > 0 && at.child ? find_key(&reader, at.child) : 0;
-    return inner > 0 ? inner : line;
+    struct reader whole = {
+        .at = source.data, .end = source.data + source.length, .line = 1};
+    struct reader table = whole;
+    unsigned line = find_return(&table) ? line_of(table, at, 1) : 0;
+    return line > 0 ? line : line_of(whole, at, 0);
 }

@@ -79,7 +79,8 @@ struct mp_script_state {
     int64_t log_since_ms; /* what log() wrote in the second that began then */
     unsigned log_lines, log_left_out;
     struct mp_buf scratch, shown;
-    char fault[480]; /* what was thrown, as text */
+    char fault[480];        /* what was thrown, as text */
+    const char *fault_path; /* the script's, or a module's: where fault_line is */
     unsigned fault_line;
 };
 
@@ -116,9 +117,4 @@ void mp__budget_check(struct mp_script_state *state);
 void mp__budget_hook(lua_State *lua, lua_Debug *debug);
 /* Where the script is now, unless a line is noted. Allocates nothing. */
 void mp__note_line(struct mp_script_state *state);
-
-/* sandbox.c: the globals. */
-void mp__sandbox_open(struct mp_script_state *state);
-/* The near miss of `name` among `known` (NULL at the end), or NULL. */
-const char *mp__near_miss(struct mp_str name, const char *const *known);
 void mp__call_open(struct mp_script_state *state);

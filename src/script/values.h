@@ -79,7 +79,10 @@ void mp__query_read(struct mp_script_state *state, struct mp_str url,
 void mp__query_write(struct mp_script_state *state, int now, int old, bool hide,
                      struct mp_buf *url);
 
-/* The functions of the sandbox. */
+/* The globals, and the functions among them. */
+void mp__sandbox_open(struct mp_script_state *state);
+/* The near miss of `name` among `known` (NULL at the end), or NULL. */
+const char *mp__near_miss(struct mp_str name, const char *const *known);
 extern const luaL_Reg mp__json_functions[];   /* and json.null */
 extern const luaL_Reg mp__event_functions[];  /* get, num, as_sent */
 extern const luaL_Reg mp__string_functions[]; /* find, match, gmatch, gsub */
