@@ -95,7 +95,8 @@ struct mp_response {
     const char
         *error;            /* static, when status is 0: "timeout", "dns_error",
                               "connection_refused",     "connection_reset", "network_unreachable",
-                              "tls_error",     "blocked_address", "network_error" */
+                              "tls_error",     "proxy_error", "blocked_address", "network_error" */
+    const char *detail;    /* more of `error`, or NULL; the transfer's */
     struct mp_str headers; /* the field lines as they came, CRLF between */
     struct mp_str body;    /* the first 64 KiB */
     bool truncated;

@@ -21,14 +21,22 @@ local function write_file(name, text)
   return name
 end
 
---- `options.scripts` are sources by partner; `.tune`, `.workers`, `.allow` (127.0.0.0/8); `.wrap` is
--- a shell command line that starts "$@".
+--- `options.scripts` are sources by partner; `.tune`, `.workers`, `.allow` (127.0.0.0/8), `.data` (a
+-- folder), `.proxies` (urls by name); `.wrap` is a shell command line that starts "$@".
 function deliver.start(options)
   local self = setmetatable({ seen = {}, folder = assert(uv.fs_mkdtemp("/tmp/moonpost-XXXXXX")) }, methods)
   local args = { "--allow", options.allow or "127.0.0.0/8,::1", "--workers", tostring(options.workers or 1) }
   for name, value in pairs(options.tune or {}) do
     args[#args + 1] = "--tune"
     args[#args + 1] = ("%s=%d"):format(name, value)
+  end
+  if options.data then
+    args[#args + 1] = "--folder"
+    args[#args + 1] = options.data
+  end
+  for name, url in pairs(options.proxies or {}) do
+    args[#args + 1] = "--proxy"
+    args[#args + 1] = name .. "=" .. url
   end
   for name, source in pairs(options.scripts or {}) do
     args[#args + 1] = name .. "=" .. write_file(("%s/%s.lua"):format(self.folder, name), source)

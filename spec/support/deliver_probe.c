@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Drives the delivery room for the specs: a JSON object a line on stdin, what happens a
  * JSON object a line on stderr, the attempt log on stdout. mp_deliver_probe [--allow
- * CIDR] [--workers N] [--tune NAME=VALUE]… [--bench N] PARTNER=FILE…
+ * CIDR] [--workers N] [--tune NAME=VALUE]… [--folder DIR] [--proxy NAME=URL]… [--bench
+ * N] PARTNER=FILE…
  * {"op":"send","partner","id","event"[,"attempts","count","lane","endpoint_method","endpoint_url"]}
  * {"op":"script","partner"[,"path"]}  {"op":"pause","name"}  {"op":"resume","name"}
  * {"op":"in_flight","partner"}  {"op":"metrics"}  {"op":"drain","ms"}; the end of stdin
@@ -19,6 +20,9 @@
 struct mp__probe mp__probe;
 static uv_pipe_t input;
 static struct mp_buf pending;
+static const char *folder;
+static struct mp_proxy proxies[8];
+static size_t proxy_count;
 
 /* What the room tells. */
 
@@ -154,6 +158,10 @@ static void tune(const char *setting)
     TUNE(lane_idle_ms, int64_t)
     TUNE(in_flight_max, unsigned)
     TUNE(lookup_fresh_ms, int64_t)
+    TUNE(lookups_max, unsigned)
+    TUNE(token_wait_ms, int64_t)
+    TUNE(token_wait_max_ms, int64_t)
+    TUNE(token_refused_ms, int64_t)
     TUNE(log_bytes_max, size_t)
     TUNE(log_stop_ms, int64_t)
     mp__probe_fail("unknown tuning", setting);
@@ -173,6 +181,9 @@ static void start(const char *allow, unsigned workers)
         .egress = egress,
         .metrics = mp__probe.metrics,
         .version = "0",
+        .folder = folder,
+        .proxies = proxies,
+        .proxy_count = proxy_count,
         .log_fd = mp__probe.bench_total > 0 ? open("/dev/null", O_WRONLY) : 1,
         .on_outcomes = on_outcomes,
         .on_hold = on_hold,
@@ -184,6 +195,16 @@ static void start(const char *allow, unsigned workers)
     }
     uv_run(&mp__probe.loop, UV_RUN_NOWAIT);
     mp__probe.loop.data = egress;
+}
+
+static void add_proxy(const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || proxy_count == sizeof proxies / sizeof *proxies) {
+        mp__probe_fail("proxy", text);
+    }
+    proxies[proxy_count++] =
+        (struct mp_proxy){{text, (size_t)(equals - text)}, mp_str_of(equals + 1)};
 }
 
 static const char *read_options(int argc, char **argv, int *at, unsigned *workers)
@@ -199,6 +220,10 @@ static const char *read_options(int argc, char **argv, int *at, unsigned *worker
             *workers = (unsigned)atoi(value);
         } else if (strcmp(argv[*at], "--bench") == 0) {
             mp__probe.bench_total = atoll(value);
+        } else if (strcmp(argv[*at], "--folder") == 0) {
+            folder = value;
+        } else if (strcmp(argv[*at], "--proxy") == 0) {
+            add_proxy(value);
         } else {
             tune(value);
         }

@@ -2,6 +2,7 @@
 -- the spec says, well or badly.
 local uv = require("luv")
 local http1 = require("spec.support.http1")
+local tls = require("spec.support.tls")
 
 local partner = {}
 local methods = {}
@@ -73,6 +74,7 @@ end
 local function on_request(self, connection, request)
   request.at = uv.hrtime()
   request.connection = connection.number
+  request.subject = connection.tcp.subject
   self.requests[#self.requests + 1] = request
   local answer = self.handler(request) or 200
   if type(answer) == "number" then
@@ -97,6 +99,9 @@ end
 local function on_connection(self)
   local tcp = uv.new_tcp()
   self.server:accept(tcp)
+  if self.context then
+    tcp = tls.wrap(tcp, self.context)
+  end
   self.accepted = self.accepted + 1
   local connection = { tcp = tcp, number = self.accepted }
   self.connections[connection] = true
@@ -121,12 +126,14 @@ end
 -- delay_ms, hang (answered by `:release()`), drip_ms (a byte each), reset, close, raw (bytes).
 -- `.requests` holds all that arrived: method, target, path, query, headers (lower-case names),
 -- fields (as sent, in order), body, at (ns), status (what it was answered). `options.host` is where
--- it listens (127.0.0.1).
+-- it listens (127.0.0.1); `options.tls` as tls.context has it: then `.subject` of a request is that of
+-- the client's certificate.
 function partner.new(options)
   options = options or {}
   local self = setmetatable({
     requests = {}, connections = {}, timers = {}, hanging = {}, accepted = 0, answered = 0,
     handler = options.handler or function() return 200 end,
+    context = options.tls and tls.context(options.tls),
   }, methods)
   self.server = uv.new_tcp()
   assert(self.server:bind(options.host or "127.0.0.1", options.port or 0))
@@ -150,7 +157,8 @@ function partner.refused_url(path)
 end
 
 function methods:url(path, host)
-  return ("http://%s:%d%s"):format(host or "127.0.0.1", self.port, path or "/")
+  local scheme = self.context and "https" or "http"
+  return ("%s://%s:%d%s"):format(scheme, host or "127.0.0.1", self.port, path or "/")
 end
 
 --- How many requests arrived whose path (or Moonpost-Id, with `key = "id"`) is `value`.

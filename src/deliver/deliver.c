@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "room.h"
+#include "tokens.h"
 
 struct mp__deliver_tuning mp__deliver_tuning_default(void)
 {
@@ -24,6 +25,9 @@ struct mp__deliver_tuning mp__deliver_tuning_default(void)
         .in_flight_max = 4096,
         .lookups_max = 16,
         .lookup_fresh_ms = 55 * 1000, /* a little less than curl keeps it */
+        .token_wait_ms = 1000,
+        .token_wait_max_ms = 60 * 1000,
+        .token_refused_ms = 60 * 1000,
         .log_bytes_max = 8 * 1024 * 1024,
         .log_stop_ms = 5 * 1000,
     };
@@ -91,6 +95,28 @@ static int start_workers(struct mp_deliver *deliver, struct mp_error *err)
     return status;
 }
 
+static int make_tokens(struct mp_deliver *deliver)
+{
+    const struct mp__deliver_tuning *tuning = &deliver->room.tuning;
+    struct mp__token_store_config config = {
+        .folder = deliver->config.folder,
+        .wait_ms = tuning->token_wait_ms,
+        .wait_max_ms = tuning->token_wait_max_ms,
+        .refused_ms = tuning->token_refused_ms,
+        .listeners_max = deliver->worker_count,
+    };
+    return mp__token_store_new(&config, &deliver->room.tokens);
+}
+
+static int check_proxies(const struct mp_deliver_config *config, struct mp_error *err)
+{
+    int status = MP_OK;
+    for (size_t i = 0; i < config->proxy_count && status == MP_OK; i++) {
+        status = mp__proxy_check(&config->proxies[i], err);
+    }
+    return status;
+}
+
 static struct mp_deliver *deliver_new(uv_loop_t *loop,
                                       const struct mp_deliver_config *config,
                                       const struct mp__deliver_tuning *tuning)
@@ -108,8 +134,13 @@ static struct mp_deliver *deliver_new(uv_loop_t *loop,
     deliver->room.tuning = *tuning;
     deliver->room.egress = config->egress;
     deliver->room.version = config->version;
+    deliver->room.proxies = config->proxies;
+    deliver->room.proxy_count = config->proxy_count;
+    deliver->room.metrics = config->metrics;
     pthread_mutex_init(&deliver->room.inbox.lock, NULL);
-    if (!deliver->workers || !deliver->gathered || init_handles(deliver) != MP_OK) {
+    if (!deliver->workers || !deliver->gathered || make_tokens(deliver) != MP_OK ||
+        init_handles(deliver) != MP_OK) {
+        mp__token_store_free(deliver->room.tokens);
         pthread_mutex_destroy(&deliver->room.inbox.lock);
         free(deliver->workers);
         free(deliver->gathered);
@@ -123,11 +154,15 @@ int mp__deliver_start_tuned(uv_loop_t *loop, const struct mp_deliver_config *con
                             const struct mp__deliver_tuning *tuning,
                             struct mp_deliver **out, struct mp_error *err)
 {
+    int status = check_proxies(config, err);
+    if (status != MP_OK) {
+        return status;
+    }
     struct mp_deliver *deliver = deliver_new(loop, config, tuning);
     if (!deliver || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return mp_error_set(err, MP_ENOMEM, "could not start delivery: out of memory");
     }
-    int status = start_log(deliver, err);
+    status = start_log(deliver, err);
     if (status != MP_OK) {
         mp__room_close_handles(deliver);
         return status;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "room.h"
+#include "tokens.h"
 
 static void on_room_closed(uv_handle_t *handle)
 {
@@ -14,6 +15,7 @@ static void on_room_closed(uv_handle_t *handle)
     void *arg = deliver->closed_arg;
     mp__wake_fini(&deliver->room.inbox.wake);
     mp__route_fini(deliver);
+    mp__token_store_free(deliver->room.tokens);
     mp_record_list_free(&deliver->room.inbox.outcomes);
     pthread_mutex_destroy(&deliver->room.inbox.lock);
     free(deliver->workers);

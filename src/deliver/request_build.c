@@ -4,6 +4,7 @@
 
 #include "moonpost/json.h"
 #include "request.h"
+#include "tokens.h"
 
 static int add_unless_there(struct mp_request *request, const char *name,
                             struct mp_str value)
@@ -15,7 +16,7 @@ static int add_unless_there(struct mp_request *request, const char *name,
 }
 
 int mp_request_stamp(struct mp_request *request, const struct mp_context *context,
-                      const char *version)
+                     const char *version)
 {
     char number[12];
     char agent[64];
@@ -160,6 +161,18 @@ static int call_request(struct mp__build *build)
     return status == MP_OK ? MP_OK : mp_error_set(build->err, status, "%s", why.text);
 }
 
+/* After the hook, which never sees the token: its place, unless the script has put an
+ * Authorization of its own there. */
+static int place_token(struct mp__build *build)
+{
+    struct mp_str name = mp_str_of("Authorization");
+    struct mp_str place = mp_str_of(MP__TOKEN_SHOWN);
+    if (!build->script->oauth2 || mp_request_find_header(build->request, name) >= 0) {
+        return MP_OK;
+    }
+    return set_header(build, name, place, place);
+}
+
 /* What functions made is checked where it enters, and once more as a whole: a hook may
  * have changed any of it. */
 static int check_request(struct mp__build *build)
@@ -181,8 +194,8 @@ int mp_request_build(struct mp_script *script, struct mp_script_state *state,
                      struct mp_verdict *verdict, struct mp_error *err)
 {
     static int (*const steps[])(struct mp__build *) = {
-        check_required, ask_accepts,   mp__build_method, mp__build_url,
-        mp__build_body, build_headers, call_request,     check_request,
+        check_required, ask_accepts,  mp__build_method, mp__build_url, mp__build_body,
+        build_headers,  call_request, place_token,      check_request,
     };
     struct mp__build build = {.script = script,
                               .state = state,

@@ -8,7 +8,7 @@
 
 #define HEADERS_MAX     ((size_t)64 * 1024)
 #define HEADERS_ALL_MAX ((size_t)256 * 1024)
-#define TARGET_MAX      ((size_t)MP_REQUEST_URL_MAX + 2)
+#define TARGET_MAX      ((size_t)MP_REQUEST_URL_MAX + MP_LANE_BYTES + 2)
 #define FIELDS_MAX      ((size_t)16 * 1024 * 1024)
 #define KEPT_BYTES      ((size_t)64 * 1024)
 
@@ -27,6 +27,9 @@ bool mp__transfer_is_established(CURL *easy)
 
 struct mp_str mp__transfer_host(const struct mp__transfer *transfer)
 {
+    if (transfer->link.proxy) {
+        return mp_str_of(transfer->proxy_host);
+    }
     struct mp_str host = mp_str_of(transfer->base);
     const char *start = strstr(transfer->base, "//");
     const char *end = strrchr(transfer->base, ':');
@@ -76,7 +79,8 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
     struct mp__transfer *transfer = arg;
     transfer->is_established = false; /* one that it had has failed */
     transfer->events.on_reached(transfer->events.arg);
-    if (!mp_egress_permits(transfer->egress, &address->addr)) {
+    /* The operator named the proxy, wherever it is. */
+    if (!transfer->link.proxy && !mp_egress_permits(transfer->egress, &address->addr)) {
         transfer->was_blocked = true;
         return CURL_SOCKET_BAD;
     }
@@ -154,6 +158,10 @@ static void set_constants(struct mp__transfer *transfer)
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks the terminal */
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->detail);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
@@ -281,6 +289,14 @@ static const char *connect_error(const struct mp__transfer *transfer)
     }
 }
 
+/* In TLS 1.3 a client hears that its certificate is missing, or not taken, only once it
+ * believes itself connected. */
+static bool was_refused_by_tls(const struct mp__transfer *transfer)
+{
+    return strstr(transfer->detail, "SSL routines") &&
+           strstr(transfer->detail, " alert ");
+}
+
 static const char *error_of(const struct mp__transfer *transfer, CURLcode code)
 {
     switch (code) {
@@ -294,7 +310,7 @@ static const char *error_of(const struct mp__transfer *transfer, CURLcode code)
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
-        return "connection_reset";
+        return was_refused_by_tls(transfer) ? "tls_error" : "connection_reset";
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -326,16 +342,23 @@ void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
     curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &total_us);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     bool is_early = was_answered_early(transfer, code);
+    bool is_proxy = mp__transfer_proxy_failed(transfer, code, status);
     transfer->truncated = transfer->truncated || is_early;
-    bool is_answered = status > 0 && (code == CURLE_OK || is_early ||
-                                      (code == CURLE_WRITE_ERROR && transfer->truncated));
+    bool is_answered = status > 0 && !is_proxy &&
+                       (code == CURLE_OK || is_early ||
+                        (code == CURLE_WRITE_ERROR && transfer->truncated));
     transfer->duration_us = total_us;
     *response = (struct mp_response){
         .status = is_answered ? (int)status : 0,
-        .error = is_answered ? NULL : error_of(transfer, code),
+        .error = is_answered ? NULL
+                 : is_proxy  ? "proxy_error"
+                             : error_of(transfer, code),
         .truncated = transfer->truncated,
         .duration_ms = total_us / 1000,
     };
+    if (is_proxy || (!is_answered && strcmp(response->error, "tls_error") == 0)) {
+        response->detail = transfer->detail;
+    }
     if (is_answered) {
         response->headers = mp_buf_str(&transfer->headers);
         response->body = mp_buf_str(&transfer->body);

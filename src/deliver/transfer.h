@@ -30,6 +30,8 @@ struct mp__transfer {
     const struct mp_egress *egress;
     struct mp__transfer_events events;
     /* What the handle is set to already. */
+    struct mp__link link;
+    char proxy_host[256];       /* empty: none */
     char base[MP_LANE_BYTES];   /* the authority, normalised */
     struct mp_buf base_as_sent; /* as it stood in the url */
     int64_t timeout_ms;
@@ -52,6 +54,7 @@ struct mp__transfer {
     bool was_blocked;    /* an address that may not be reached was among the host's */
     bool was_opened;     /* and one that may */
     int64_t duration_us;
+    char detail[CURL_ERROR_SIZE]; /* what curl, or we, say of a failure */
 };
 
 MP_MUST_CHECK int mp__transfer_init(struct mp__transfer *transfer,
@@ -81,5 +84,17 @@ bool mp__transfer_is_established(CURL *easy);
 /* After its end: fills `response`, whose slices are good until the next start. */
 void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
                          struct mp_response *response);
-/* The host as it is looked up. */
+/* The host as it is looked up: the proxy's, when there is one. */
 struct mp_str mp__transfer_host(const struct mp__transfer *transfer);
+
+/* transfer_link.c. Before a start: how it goes out from now on. MP_ENOMEM. */
+MP_MUST_CHECK int mp__transfer_set_link(struct mp__transfer *transfer,
+                                        const struct mp__link *link,
+                                        struct mp_error *err);
+/* The proxy is sent the whole url (RFC 9112 section 3.2.2), not asked for a tunnel. */
+bool mp__transfer_is_forwarded(const struct mp__transfer *transfer);
+/* MP_EINVAL: behind its proxy, the url's host is an address that may not be reached. */
+MP_MUST_CHECK int mp__transfer_check_target(const struct mp__transfer *transfer,
+                                            struct mp_error *err);
+/* It is the proxy that failed, not who is behind it; `detail` says how. */
+bool mp__transfer_proxy_failed(struct mp__transfer *transfer, CURLcode code, long status);

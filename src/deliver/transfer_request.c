@@ -70,6 +70,10 @@ static int set_url(struct mp__transfer *transfer, struct mp_str url, struct mp_e
         }
     }
     mp_buf_reset(&transfer->target);
+    if (mp__transfer_is_forwarded(transfer) &&
+        mp_buf_append_text(&transfer->target, transfer->base) != MP_OK) {
+        return no_memory(err);
+    }
     bool has_path = target.length > 0 && target.data[0] == '/';
     if ((!has_path && mp_buf_append_char(&transfer->target, '/') != MP_OK) ||
         mp_buf_append_str(&transfer->target, target) != MP_OK) {
@@ -234,6 +238,9 @@ int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
 {
     int status = set_url(transfer, mp_buf_str(&request->url), err);
     if (status == MP_OK) {
+        status = mp__transfer_check_target(transfer, err);
+    }
+    if (status == MP_OK) {
         status = set_method(transfer, request, err);
     }
     if (status == MP_OK) {
@@ -250,6 +257,7 @@ int mp__transfer_start(struct mp__transfer *transfer, unsigned multi,
     transfer->is_established = false;
     transfer->was_blocked = transfer->was_opened = false;
     transfer->duration_us = 0;
+    transfer->detail[0] = '\0';
     transfer->multi = multi;
     return mp__curl_loop_add(transfer->loop, multi, transfer->easy) == MP_OK
                ? MP_OK

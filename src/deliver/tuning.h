@@ -29,6 +29,9 @@ struct mp__deliver_tuning {
     unsigned in_flight_max;  /* attempts of one worker */
     unsigned lookups_max;    /* name lookups of one worker */
     int64_t lookup_fresh_ms; /* a name counts as looked up so long */
+    int64_t token_wait_ms;   /* after a token endpoint failed; then doubled */
+    int64_t token_wait_max_ms;
+    int64_t token_refused_ms; /* one that came for a refused one is believed so long */
     size_t log_bytes_max;
     int64_t log_stop_ms; /* at close: how long its reader may make no progress */
 };

@@ -27,7 +27,9 @@ static void set_without_answer(const struct mp_response *response,
                        "names what may be reached",
                        error);
     } else {
-        mp_verdict_set(verdict, MP_VERDICT_RETRY, "%s", error);
+        mp_verdict_set(verdict, MP_VERDICT_RETRY, "%s%s%s", error,
+                       response->detail && *response->detail ? ": " : "",
+                       response->detail ? response->detail : "");
     }
     verdict->delay_ms = -1;
 }

@@ -21,7 +21,7 @@ struct mp__room {
     const struct mp_egress *egress;
     const char *version;
     struct mp__attempt_log *log;
-    struct mp__tokens *tokens;
+    struct mp__token_store *tokens;
     const struct mp_proxy *proxies;
     size_t proxy_count;
     struct mp_metrics *metrics;
