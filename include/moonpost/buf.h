@@ -27,10 +27,14 @@ struct mp_buf {
 struct mp_str mp_str_of(const char *text); /* of a C string; NULL gives the empty slice */
 bool mp_str_equal(struct mp_str a, struct mp_str b);
 bool mp_str_is(struct mp_str a, const char *text);
+/* Below, at or above 0 as a comes before, is, or comes after b: by bytes, then length. */
+int mp_str_order(struct mp_str a, struct mp_str b);
 /* ASCII letters only, as field names and hosts compare (RFC 9110 section 5.1). */
 bool mp_str_equal_nocase(struct mp_str a, struct mp_str b);
 /* Without the spaces and tabs around it: OWS of RFC 9110 section 5.6.3. */
 struct mp_str mp_str_trim(struct mp_str text);
+/* Without the ASCII white space around it. */
+struct mp_str mp_str_trim_space(struct mp_str text);
 
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes);
 void mp_buf_fini(struct mp_buf *buf);
@@ -49,6 +53,9 @@ MP_MUST_CHECK int mp_buf_printf(struct mp_buf *buf, const char *format, ...)
     MP_PRINTF(2, 3);
 /* Decimal digits, without printf: for the hot paths. */
 MP_MUST_CHECK int mp_buf_append_int(struct mp_buf *buf, int64_t number);
+/* UTF-8 in lower case, as the C.UTF-8 locale has it (without one: its ASCII letters);
+ * bytes that are not UTF-8 stay. */
+MP_MUST_CHECK int mp_buf_append_lower(struct mp_buf *buf, struct mp_str text);
 
 /* Makes sure a NUL follows the content (not counted in length) and returns data. NULL
  * when it could not be appended. */

@@ -29,7 +29,12 @@ enum mp_template_kind {
 };
 
 /* How the place of a text template escapes an expression's value. */
-enum mp_template_escape { MP_ESCAPE_NONE, MP_ESCAPE_JSON, MP_ESCAPE_FORM };
+enum mp_template_escape {
+    MP_ESCAPE_NONE,
+    MP_ESCAPE_JSON,
+    MP_ESCAPE_FORM,
+    MP_ESCAPE_XML /* XML 1.0, in text and in attributes; literal text stays as it is */
+};
 
 /* What a name stands for. Either a raw JSON token (checked), or plain text; a zeroed
  * struct is "missing". JSON null, [] and {} are undefined (RFC 6570 section 2.3), as
@@ -80,5 +85,12 @@ struct mp_str mp_template_prefix(const struct mp_template *template);
 void mp_template_each_name(const struct mp_template *template,
                            void (*each)(void *arg, struct mp_str name), void *arg);
 
+/* Each appends the text as its place wants it; on failure out is as before. */
+
 /* Percent-encodes all but RFC 3986's unreserved characters. */
 MP_MUST_CHECK int mp_percent_encode(struct mp_str text, struct mp_buf *out);
+/* application/x-www-form-urlencoded (URL standard, section 5.2): a space is `+`. */
+MP_MUST_CHECK int mp_form_encode(struct mp_str text, struct mp_buf *out);
+/* XML 1.0 section 2.2 and 2.4, for text and attributes: & < > " ' and line breaks and
+ * tabs are references; what XML cannot hold, and what is not UTF-8, becomes U+FFFD. */
+MP_MUST_CHECK int mp_xml_escape(struct mp_str text, struct mp_buf *out);

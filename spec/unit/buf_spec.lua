@@ -79,6 +79,33 @@ describe("a buffer", function()
 end)
 
 describe("a slice", function()
+  it("trims all white space of ASCII when asked to", function()
+    assert.equal("a\tb\194\160", slice.text(c.mp_str_trim_space(slice.of(" \t\n\v\f\ra\tb\194\160\r\n "))))
+    assert.equal("\0", slice.text(c.mp_str_trim_space(slice.of(" \0 "))))
+    assert.equal("", slice.text(c.mp_str_trim_space(slice.of(" \n"))))
+  end)
+
+  it("orders by bytes, then by length", function()
+    local given = { "b", "", "ab", "a\255", "a", "\195" }
+    table.sort(given, function(a, b)
+      return c.mp_str_order(slice.of(a), slice.of(b)) < 0
+    end)
+    assert.same({ "", "a", "ab", "a\255", "b", "\195" }, given)
+    assert.equal(0, c.mp_str_order(slice.of("ab"), slice.of("ab")))
+  end)
+
+  it("lowers the letters of UTF-8, and keeps what is none", function()
+    for given, lower in pairs({ ["Gopher@Example.COM"] = "gopher@example.com", ["ÄÖÜ ŁÓDŹ ПРИВЕТ ΣΑΣ"] = "äöü łódź привет σασ",
+      ["A\195\255[@`{\0Z"] = "a\195\255[@`{\0z", ["𐐀"] = "𐐨", [""] = "" }) do
+      local out = slice.buf()
+      assert.equal(c.MP_OK, c.mp_buf_append_lower(out, slice.of(given)))
+      assert.equal(lower, slice.content(out))
+    end
+    local out = slice.buf(3)
+    assert.equal(c.MP_ELIMIT, c.mp_buf_append_lower(out, slice.of("ABCD")))
+    assert.equal("", slice.content(out))
+  end)
+
   it("trims spaces and tabs, and nothing else", function()
     for given, left in pairs({ ["  a b\t"] = "a b", ["\na "] = "\na", [" \t "] = "", [""] = "" }) do
       assert.equal(left, slice.text(c.mp_str_trim(slice.of(given))))

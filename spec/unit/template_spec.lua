@@ -295,6 +295,16 @@ describe("a text template", function()
     assert.equal("%EF%BF%BD%0A", (expand(text("{a}"), event, c.MP_ESCAPE_FORM)))
   end)
 
+  it("escapes its values for XML, and nothing else of it", function()
+    local template = text('<a b="{s}">', { secret = "k", value = "<&>" }, "{t}</a>")
+    local event = [[{"s":"<&>\"'\t\n\r","t":"\u0000\u001f\ufffe\uffff\ud800 \u00e9\ud83d\ude00"}]]
+    local bad = "\239\191\189"
+    assert.equal('<a b="&lt;&amp;&gt;&quot;&#39;&#9;&#10;&#13;">&lt;&amp;&gt;' .. bad:rep(5) .. " \195\169\240\159\152\128</a>",
+      (expand(template, event, c.MP_ESCAPE_XML)))
+    assert.equal('<a b="">[secret k]</a>', (expand(template, "{}", c.MP_ESCAPE_XML, true)))
+    assert.equal(" [1, &quot;b&quot;]", (expand(text(" {s}"), '{"s":[1, "b"]}', c.MP_ESCAPE_XML)))
+  end)
+
   it("refuses all but simple expressions, and says what is allowed", function()
     for pattern, column in pairs({ ["{?a}"] = 2, ["x{+a}"] = 3, ["{a,b}"] = 3, ["{a*}"] = 3, ["{a:3}"] = 3, ["{/a}"] = 2 }) do
       local template, why = text(pattern)
@@ -358,5 +368,26 @@ describe("percent-encoding", function()
     local out = slice.buf(5)
     assert.equal(ELIMIT, c.mp_percent_encode(slice.of("ab  "), out))
     assert.equal("", slice.content(out))
+  end)
+end)
+
+describe("a form's and XML's text", function()
+  local function written(call, given, max)
+    local out = slice.buf(max)
+    local status = call(slice.of(given), out)
+    return status == OK and slice.content(out) or status, slice.content(out)
+  end
+
+  it("is encoded as browsers do", function()
+    assert.equal("a+b%26%7E*-._%C3%A9%00", (written(c.mp_form_encode, "a b&~*-._\195\169\0")))
+  end)
+
+  it("has none of what XML cannot hold", function()
+    assert.equal("a\239\191\189\239\191\189&amp;\195\169\239\191\189", (written(c.mp_xml_escape, "a\0\255&\195\169\239\191\190")))
+  end)
+
+  it("leaves the buffer as it was when it does not fit", function()
+    assert.same({ ELIMIT, "" }, { written(c.mp_form_encode, "ab  ;", 5) })
+    assert.same({ ELIMIT, "" }, { written(c.mp_xml_escape, "ab&", 5) })
   end)
 end)

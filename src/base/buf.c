@@ -44,17 +44,38 @@ bool mp_str_equal_nocase(struct mp_str a, struct mp_str b)
     return true;
 }
 
-struct mp_str mp_str_trim(struct mp_str text)
+int mp_str_order(struct mp_str a, struct mp_str b)
 {
-    while (text.length > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
+    return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
+}
+
+static bool is_one_of(char byte, const char *bytes)
+{
+    return byte != '\0' && strchr(bytes, byte) != NULL;
+}
+
+static struct mp_str trim(struct mp_str text, const char *bytes)
+{
+    while (text.length > 0 && is_one_of(text.data[0], bytes)) {
         text.data++;
         text.length--;
     }
-    while (text.length > 0 &&
-           (text.data[text.length - 1] == ' ' || text.data[text.length - 1] == '\t')) {
+    while (text.length > 0 && is_one_of(text.data[text.length - 1], bytes)) {
         text.length--;
     }
     return text;
+}
+
+struct mp_str mp_str_trim(struct mp_str text)
+{
+    return trim(text, " \t");
+}
+
+struct mp_str mp_str_trim_space(struct mp_str text)
+{
+    return trim(text, " \t\n\v\f\r");
 }
 
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes)

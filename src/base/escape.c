@@ -198,6 +198,48 @@ static int percent_encode(enum mp__place place, struct mp__text text, struct mp_
     return stage.status;
 }
 
+/* What stands in XML for a character; NULL: itself. A parser makes a space or a line feed
+ * of white space that is not written as a reference. */
+static const char *xml_reference(const char piece[4], size_t length)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    unsigned char c = (unsigned char)piece[0];
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    case '\t':
+        return "&#9;";
+    case '\n':
+        return "&#10;";
+    case '\r':
+        return "&#13;";
+    default:
+        break;
+    }
+    bool is_noncharacter =
+        length == 3 && memcmp(piece, "\xEF\xBF", 2) == 0 && (piece[2] & 0x3E) == 0x3E;
+    return c < 0x20 || (length == 1 && c >= 0x80) || is_noncharacter ? replacement : NULL;
+}
+
+static int write_character(enum mp__place place, const char piece[4], size_t length,
+                           struct mp_buf *out)
+{
+    struct mp_str str = {piece, length};
+    if (place == MP__PLACE_JSON) {
+        return mp_json_write_escaped(out, str);
+    }
+    const char *reference = place == MP__PLACE_XML ? xml_reference(piece, length) : NULL;
+    return reference ? mp_buf_append_text(out, reference) : mp_buf_append_str(out, str);
+}
+
 static int write_characters(enum mp__place place, struct mp__text text,
                             struct mp_buf *out)
 {
@@ -205,21 +247,22 @@ static int write_characters(enum mp__place place, struct mp__text text,
     char piece[4];
     for (size_t n = mp__text_next(&text, piece); n > 0 && status == MP_OK;
          n = mp__text_next(&text, piece)) {
-        struct mp_str str = {piece, n};
-        status = place == MP__PLACE_JSON ? mp_json_write_escaped(out, str)
-                                         : mp_buf_append_str(out, str);
+        status = write_character(place, piece, n, out);
     }
     return status;
 }
 
 int mp__escape(enum mp__place place, struct mp__text text, struct mp_buf *out)
 {
-    if (place != MP__PLACE_JSON && place != MP__PLACE_PLAIN) {
+    if (place < MP__PLACE_JSON) {
         return percent_encode(place, text, out);
     }
     struct mp_str raw = {text.at, (size_t)(text.end - text.at)};
     if (raw.length == 0) {
         return MP_OK;
+    }
+    if (place == MP__PLACE_XML) {
+        return write_characters(place, text, out);
     }
     /* Without a backslash, a checked string's content is the same escaped and not. */
     if (text.escaped && memchr(raw.data, '\\', raw.length)) {
@@ -259,16 +302,31 @@ struct mp__text mp__text_prefix(struct mp__text text, size_t count, bool triplet
     }
 }
 
-int mp_percent_encode(struct mp_str text, struct mp_buf *out)
+static int escape_whole(enum mp__place place, struct mp_str text, struct mp_buf *out)
 {
     if (text.length == 0) {
         return MP_OK;
     }
     size_t before = out->length;
     struct mp__text whole = {text.data, text.data + text.length, false};
-    int status = mp__escape(MP__PLACE_UNRESERVED, whole, out);
+    int status = mp__escape(place, whole, out);
     if (status != MP_OK) {
         out->length = before;
     }
     return status;
+}
+
+int mp_percent_encode(struct mp_str text, struct mp_buf *out)
+{
+    return escape_whole(MP__PLACE_UNRESERVED, text, out);
+}
+
+int mp_form_encode(struct mp_str text, struct mp_buf *out)
+{
+    return escape_whole(MP__PLACE_FORM, text, out);
+}
+
+int mp_xml_escape(struct mp_str text, struct mp_buf *out)
+{
+    return escape_whole(MP__PLACE_XML, text, out);
 }

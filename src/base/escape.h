@@ -5,10 +5,12 @@
 
 /* How a value's characters are written where it stands. */
 enum mp__place {
+    /* Those that percent-encode come first. */
     MP__PLACE_UNRESERVED, /* RFC 6570 "U" */
     MP__PLACE_RESERVED,   /* RFC 6570 "U+R": percent-encoded triplets stay */
     MP__PLACE_FORM,       /* application/x-www-form-urlencoded */
     MP__PLACE_JSON,       /* inside a JSON string */
+    MP__PLACE_XML,        /* in an element's text or an attribute */
     MP__PLACE_PLAIN
 };
 

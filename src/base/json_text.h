@@ -83,6 +83,8 @@ static inline const char *mp__json_scan(const char *at, const char *end,
 /* The length of the UTF-8 character at `at`: 1 to 4, or 0 when it is not one (Unicode,
  * table 3-7: no overlongs, no surrogates, nothing past U+10FFFF). `at < end`. */
 size_t mp__utf8_length(const char *at, const char *end);
+/* The UTF-8 character of a code point; its length. */
+size_t mp__utf8_encode(uint32_t code, char out[4]);
 
 /* Text that is read a character at a time: a checked string token without its quotes
  * (`escaped`), or bytes as they are. */

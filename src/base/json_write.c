@@ -45,7 +45,7 @@ static uint32_t read_unit(const char *digits)
            hex_value(digits[2]) << 4 | hex_value(digits[3]);
 }
 
-static size_t encode_utf8(uint32_t code, char out[4])
+size_t mp__utf8_encode(uint32_t code, char out[4])
 {
     if (code < 0x80) {
         out[0] = (char)code;
@@ -79,12 +79,12 @@ static size_t next_unicode(struct mp__text *text, char out[4])
                     text->at[1] == 'u';
         uint32_t low = pair ? read_unit(text->at + 2) : 0;
         if (low < 0xDC00 || low > 0xDFFF) {
-            return encode_utf8(0xFFFD, out);
+            return mp__utf8_encode(0xFFFD, out);
         }
         text->at += 6;
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     }
-    return encode_utf8(code, out);
+    return mp__utf8_encode(code, out);
 }
 
 size_t mp__text_next(struct mp__text *text, char out[4])

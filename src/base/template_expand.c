@@ -233,7 +233,7 @@ static int expand_text_value(struct expansion *e, const struct mp__op *op)
 
 static int put_literal(struct expansion *e, struct mp_str text)
 {
-    if (e->place == MP__PLACE_PLAIN) {
+    if (e->place == MP__PLACE_PLAIN || e->place == MP__PLACE_XML) {
         return mp_buf_append_str(e->out, text);
     }
     return mp__escape(e->place, text_of_str(text), e->out);
@@ -242,7 +242,8 @@ static int put_literal(struct expansion *e, struct mp_str text)
 static int put_secret(struct expansion *e, const struct mp__op *op)
 {
     if (!e->shown) {
-        return put_literal(e, mp__span_str(&e->template->pool, op->text));
+        struct mp_str text = mp__span_str(&e->template->pool, op->text);
+        return mp__escape(e->place, text_of_str(text), e->out);
     }
     int status = mp_buf_append_text(e->out, "[secret ");
     if (status == MP_OK) {
@@ -346,10 +347,15 @@ static int expand_op(struct expansion *e, const struct mp__op *op)
 static enum mp__place place_of(const struct mp_template *template,
                                enum mp_template_escape escape)
 {
-    if (template->kind != MP_TEMPLATE_TEXT || escape == MP_ESCAPE_NONE) {
-        return MP__PLACE_PLAIN;
-    }
-    return escape == MP_ESCAPE_JSON ? MP__PLACE_JSON : MP__PLACE_FORM;
+    static const enum mp__place places[] = {
+        [MP_ESCAPE_NONE] = MP__PLACE_PLAIN,
+        [MP_ESCAPE_JSON] = MP__PLACE_JSON,
+        [MP_ESCAPE_FORM] = MP__PLACE_FORM,
+        [MP_ESCAPE_XML] = MP__PLACE_XML,
+    };
+    bool is_url =
+        template->kind == MP_TEMPLATE_URL || template->kind == MP_TEMPLATE_URL_DROP;
+    return is_url ? MP__PLACE_PLAIN : places[escape];
 }
 
 static int expand(struct expansion *e)
