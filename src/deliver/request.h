@@ -9,14 +9,28 @@ struct mp__build {
     struct mp_script *script;
     struct mp_script_state *state;
     const struct mp_context *context;
-    struct mp_request *request;
+    struct mp_request *request; /* NULL: an item is built */
     struct mp_verdict *verdict;
     struct mp_error *err;
+    const struct mp_leaf
+        *url_leaf; /* what the url came from, `by` resolved; NULL: none */
     const struct mp_template
         *url_template;      /* what the url was expanded from; NULL: no template */
     char numbers[4][24];    /* ctx.attempt and its like, as text */
     struct mp_buf endpoint; /* ctx.endpoint as JSON */
+    struct mp__var *vars;   /* the script's, by place; NULL: none was asked for yet */
+    bool in_var;            /* a var's own value is made: it sees no var */
+    int failed;             /* what a lookup met and could not return */
+    unsigned depth;         /* of tables and leaves that are being written */
+    struct mp__kept *kept;
 };
+void mp__build_init(struct mp__build *build, struct mp_script *script,
+                    struct mp_script_state *state, const struct mp_context *context,
+                    struct mp_verdict *verdict, struct mp_error *err);
+void mp__build_fini(struct mp__build *build);
+/* Runs the steps until one is not MP_OK. */
+typedef int (*mp__build_step)(struct mp__build *build);
+int mp__build_run(struct mp__build *build, const mp__build_step *steps, size_t count);
 
 /* Sets the verdict and returns MP_EDEAD. */
 int mp__build_dead(struct mp__build *build, const char *format, ...) MP_PRINTF(2, 3);
@@ -25,16 +39,33 @@ int mp__build_dead(struct mp__build *build, const char *format, ...) MP_PRINTF(2
 int mp__build_limit(struct mp__build *build, int status, const char *what,
                     const char *most);
 
-/* An mp_lookup_fn over a struct mp__build: `ctx.` names, then the event's, then defaults
- * for what is missing, null, [] or {}. */
+/* An mp_lookup_fn over a struct mp__build: `ctx.` names, then vars, then the event's,
+ * then defaults for what is missing, null, [] or {}. A var may fail: see mp__build_met.
+ */
 struct mp_value mp__build_lookup(void *build, struct mp_str name);
+/* The same with secrets in vars as [secret x]. */
+struct mp_value mp__build_lookup_shown(void *build, struct mp_str name);
+/* `status`, or what a lookup before it met. */
+int mp__build_met(const struct mp__build *build, int status);
 bool mp__value_is_missing(const struct mp_value *value);
 /* Missing, JSON null, [] or {} (RFC 6570 section 2.3). */
 bool mp__value_is_undefined(const struct mp_value *value);
 
+/* Before a request: `max_age`, `required`, accepts, and the functions among the vars, in
+ * order of name. Each is a step. */
+int mp__check_age(struct mp__build *build);
+int mp__check_required(struct mp__build *build);
+int mp__ask_accepts(struct mp__build *build);
+int mp__call_vars(struct mp__build *build);
+
 /* The method, then the url before the `request` hook. */
 int mp__build_method(struct mp__build *build);
 int mp__build_url(struct mp__build *build);
+int mp__build_headers(struct mp__build *build);
+int mp__set_header(struct mp__build *build, struct mp_str name, struct mp_str value,
+                   struct mp_str shown);
+/* MP_EDEAD when the value can never be sent in that field. */
+int mp__check_field(struct mp__build *build, struct mp_str name, struct mp_str value);
 /* What the finished request must keep: a method that is a token; an absolute url, within
  * its limit, of a declared host, of no bytes that a request line cannot carry, that no
  * value made climb. */
@@ -44,18 +75,6 @@ int mp__check_url(struct mp__build *build);
  * thread, so use it before the next call. MP_EINVAL. */
 int mp__endpoint_template(struct mp_str url, enum mp_template_kind kind,
                           const struct mp_template **out, struct mp_error *err);
-
-/* Two buffers that are written in step: what goes on the wire, and the same with secrets
- * shown as [secret x]. `shown` is NULL when the script has none. */
-struct mp__out {
-    struct mp_buf *wire;
-    struct mp_buf *shown;
-};
-int mp__out_append(struct mp__out out, struct mp_str bytes);
-/* `shown` empty: as `bytes`. */
-int mp__out_append_hiding(struct mp__out out, struct mp_str bytes, struct mp_str shown);
-int mp__out_expand(struct mp__out out, const struct mp_template *template_,
-                   struct mp__build *build, enum mp_template_escape escape);
 
 /* The body, and its Content-Type. */
 int mp__build_body(struct mp__build *build);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "moonpost/json.h"
-#include "request.h"
+#include "request_leaf.h"
 #include "tokens.h"
 
 static int add_unless_there(struct mp_request *request, const char *name,
@@ -31,118 +32,68 @@ int mp_request_stamp(struct mp_request *request, const struct mp_context *contex
                            : status;
 }
 
-static int check_required(struct mp__build *build)
+int mp__build_dead(struct mp__build *build, const char *format, ...)
 {
-    for (size_t i = 0; i < build->script->required_count; i++) {
-        struct mp_str name = build->script->required[i];
-        struct mp_value value = mp__build_lookup(build, name);
-        if (mp__value_is_missing(&value) ||
-            (!value.is_text && (mp_json_kind(value.json) == MP_JSON_NULL ||
-                                mp_str_is(value.json, "\"\"")))) {
-            return mp__build_dead(build, "missing %.*s", (int)name.length, name.data);
-        }
-    }
-    return MP_OK;
+    char why[sizeof(build->verdict->why)];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    mp_verdict_set(build->verdict, MP_VERDICT_DEAD, "%s", why);
+    build->verdict->delay_ms = -1;
+    return MP_EDEAD;
 }
 
-static int ask_accepts(struct mp__build *build)
+int mp__build_limit(struct mp__build *build, int status, const char *what,
+                    const char *most)
 {
-    if (!(build->script->hooks & MP_HOOK_ACCEPTS)) {
-        return MP_OK;
+    if (status == MP_ELIMIT) {
+        return mp__build_dead(build, "%s over %s", what, most);
     }
-    bool accepted = true;
-    char why[256] = "";
-    int status =
-        mp_script_call_accepts(build->state, build->context, &accepted, why, build->err);
-    if (status == MP_OK && !accepted) {
-        mp_verdict_set(build->verdict, MP_VERDICT_SKIPPED, "%s",
-                       why[0] ? why : "not accepted");
-        build->verdict->delay_ms = -1;
-        status = MP_EDEAD;
+    if (status == MP_EINVAL) {
+        return mp__build_dead(build, "%s: a prefix, as in {x:3}, of a list or object",
+                              what);
     }
-    return status;
-}
-
-static int check_field(struct mp__build *build, struct mp_str name, struct mp_str value)
-{
-    for (size_t i = 0; i < value.length; i++) {
-        char c = value.data[i];
-        if (c == '\r' || c == '\n' || c == '\0') {
-            return mp__build_dead(build, "header %.*s has a %s", (int)name.length,
-                                  name.data, c ? "line break" : "NUL");
-        }
-    }
-    return MP_OK;
-}
-
-static int set_header(struct mp__build *build, struct mp_str name, struct mp_str value,
-                      struct mp_str shown)
-{
-    struct mp_error why;
-    int status = check_field(build, name, value);
-    if (status != MP_OK) {
-        return status;
-    }
-    status = mp_request_set_header(build->request, name, value, shown, &why);
     if (status == MP_ENOMEM) {
-        return mp_error_set(build->err, status, "%s", why.text);
+        mp_error_set(build->err, status, "could not build the %s: %s", what,
+                     mp_status_text(status));
     }
-    return status == MP_OK ? MP_OK : mp__build_dead(build, "%s", why.text);
-}
-
-static int set_from_template(struct mp__build *build, struct mp_str name,
-                             const struct mp_template *template_)
-{
-    struct mp_buf wire, shown;
-    mp_buf_init(&wire, MP_REQUEST_URL_MAX);
-    mp_buf_init(&shown, MP_REQUEST_URL_MAX);
-    bool hides = build->script->has_secrets && mp_template_has_secret(template_);
-    struct mp__out out = {&wire, hides ? &shown : NULL};
-    int status = mp__build_limit(
-        build, mp__out_expand(out, template_, build, MP_ESCAPE_NONE), "header", "64 KiB");
-    if (status == MP_OK) {
-        status = set_header(build, name, mp_buf_str(&wire), mp_buf_str(&shown));
-    }
-    mp_buf_fini(&wire);
-    mp_buf_fini(&shown);
     return status;
 }
 
-static int set_from_function(struct mp__build *build, struct mp_str name, int function)
+void mp__build_init(struct mp__build *build, struct mp_script *script,
+                    struct mp_script_state *state, const struct mp_context *context,
+                    struct mp_verdict *verdict, struct mp_error *err)
 {
-    struct mp_leaf_result result = {.kind = MP_RESULT_NONE};
-    mp_buf_init(&result.bytes, MP_REQUEST_URL_MAX);
-    int status = mp_script_call_leaf(build->state, function, build->context,
-                                     build->request, false, &result, build->err);
-    if (status == MP_OK && result.kind != MP_RESULT_NONE) {
-        status = set_header(build, name, mp_buf_str(&result.bytes), result.shown);
-    }
-    mp_buf_fini(&result.bytes);
-    return mp__build_limit(build, status, "header", "64 KiB");
+    *build = (struct mp__build){.script = script,
+                                .state = state,
+                                .context = context,
+                                .verdict = verdict,
+                                .err = err,
+                                .url_leaf = &script->url};
+    mp_buf_init(&build->endpoint, MP_REQUEST_URL_MAX);
+    mp_script_turn_begin(state);
 }
 
-static int build_header(struct mp__build *build, const struct mp_named_leaf *header)
+void mp__build_fini(struct mp__build *build)
 {
-    const struct mp_leaf *leaf = &header->leaf;
-    if (leaf->kind == MP_LEAF_FUNCTION) {
-        return set_from_function(build, header->name, leaf->function);
+    mp_script_turn_end(build->state);
+    mp_buf_fini(&build->endpoint);
+    mp__vars_free(build);
+    while (build->kept) {
+        struct mp__kept *kept = build->kept;
+        build->kept = kept->next;
+        mp_buf_fini(&kept->wire);
+        mp_buf_fini(&kept->shown);
+        free(kept);
     }
-    if (leaf->kind == MP_LEAF_VALUE) {
-        struct mp_value value = mp__build_lookup(build, leaf->text);
-        if (mp__value_is_undefined(&value)) {
-            return MP_OK;
-        }
-    }
-    return leaf->template_
-               ? set_from_template(build, header->name, leaf->template_)
-               : set_header(build, header->name, leaf->text, (struct mp_str){0});
 }
 
-static int build_headers(struct mp__build *build)
+int mp__build_run(struct mp__build *build, const mp__build_step *steps, size_t count)
 {
     int status = MP_OK;
-    for (size_t i = 0; i < build->script->header_count && status == MP_OK; i++) {
-        status = build_header(build, &build->script->headers[i]);
+    for (size_t i = 0; i < count && status == MP_OK; i++) {
+        status = steps[i](build);
     }
     return status;
 }
@@ -170,7 +121,7 @@ static int place_token(struct mp__build *build)
     if (!build->script->oauth2 || mp_request_find_header(build->request, name) >= 0) {
         return MP_OK;
     }
-    return set_header(build, name, place, place);
+    return mp__set_header(build, name, place, place);
 }
 
 /* What functions made is checked where it enters, and once more as a whole: a hook may
@@ -183,8 +134,8 @@ static int check_request(struct mp__build *build)
     }
     struct mp_request *request = build->request;
     for (size_t i = 0; i < request->header_count && status == MP_OK; i++) {
-        status =
-            check_field(build, mp_header_name(request, i), mp_header_value(request, i));
+        status = mp__check_field(build, mp_header_name(request, i),
+                                 mp_header_value(request, i));
     }
     return status;
 }
@@ -193,23 +144,18 @@ int mp_request_build(struct mp_script *script, struct mp_script_state *state,
                      const struct mp_context *context, struct mp_request *request,
                      struct mp_verdict *verdict, struct mp_error *err)
 {
-    static int (*const steps[])(struct mp__build *) = {
-        check_required, ask_accepts,  mp__build_method, mp__build_url, mp__build_body,
-        build_headers,  call_request, place_token,      check_request,
+    static const mp__build_step steps[] = {
+        mp__check_age,    mp__check_required, mp__ask_accepts, mp__call_vars,
+        mp__build_method, mp__build_url,      mp__build_body,  mp__build_headers,
+        call_request,     place_token,        check_request,
     };
-    struct mp__build build = {.script = script,
-                              .state = state,
-                              .context = context,
-                              .request = request,
-                              .verdict = verdict,
-                              .err = err};
-    mp_buf_init(&build.endpoint, MP_REQUEST_URL_MAX);
-    int status = MP_OK;
-    mp_script_turn_begin(state);
-    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps) && status == MP_OK; i++) {
-        status = steps[i](&build);
-    }
-    mp_script_turn_end(state);
-    mp_buf_fini(&build.endpoint);
+    /* Each member of a batch went through these when its piece was built. */
+    size_t done = context->members ? 4 : 0;
+    struct mp__build build;
+    mp__build_init(&build, script, state, context, verdict, err);
+    build.request = request;
+    int status =
+        mp__build_run(&build, steps + done, sizeof(steps) / sizeof(*steps) - done);
+    mp__build_fini(&build);
     return status;
 }

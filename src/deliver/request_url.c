@@ -1,103 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "request.h"
-
-/* Records of /postback bring their own templates, few in kind and many in number. */
-#define ENDPOINTS     256
-#define ENDPOINT_SEED 14695981039346656037u
-
-struct endpoint {
-    struct mp_template *template_;
-    enum mp_template_kind kind;
-    size_t length;
-    char *url;
-};
-/* One cache a thread, freed with it: templates are handed out without a count. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t cache_key;
-
-static void on_thread_end(void *arg)
-{
-    struct endpoint *endpoints = arg;
-    for (size_t i = 0; i < ENDPOINTS; i++) {
-        mp_template_free(endpoints[i].template_);
-        free(endpoints[i].url);
-    }
-    free(endpoints);
-}
-
-static void make_key(void)
-{
-    if (pthread_key_create(&cache_key, on_thread_end) != 0) {
-        abort(); /* out of keys at start: nothing to run on */
-    }
-}
-
-static struct endpoint *thread_endpoints(void)
-{
-    pthread_once(&once, make_key);
-    struct endpoint *endpoints = pthread_getspecific(cache_key);
-    if (!endpoints) {
-        endpoints = calloc(ENDPOINTS, sizeof(*endpoints));
-        if (endpoints && pthread_setspecific(cache_key, endpoints) != 0) {
-            free(endpoints);
-            endpoints = NULL;
-        }
-    }
-    return endpoints;
-}
-
-static size_t slot_of(struct mp_str url)
-{
-    uint64_t hash = ENDPOINT_SEED; /* FNV-1a: a collision costs a compile, nothing else */
-    for (size_t i = 0; i < url.length; i++) {
-        hash = (hash ^ (unsigned char)url.data[i]) * 1099511628211u;
-    }
-    return (size_t)((hash ^ (hash >> 32)) % ENDPOINTS);
-}
-
-static int compile(struct mp_str url, enum mp_template_kind kind,
-                   struct mp_template **out, struct mp_error *err)
-{
-    char authority[MP_LANE_BYTES];
-    struct mp_template_part part = {.text = url};
-    int status = mp_authority_of(url, authority, NULL, err);
-    return status == MP_OK ? mp_template_compile(&part, 1, kind, out, err) : status;
-}
-
-int mp__endpoint_template(struct mp_str url, enum mp_template_kind kind,
-                          const struct mp_template **out, struct mp_error *err)
-{
-    struct endpoint *endpoints = thread_endpoints();
-    if (!endpoints) {
-        return MP_ENOMEM;
-    }
-    struct endpoint *kept = &endpoints[slot_of(url)];
-    if (kept->template_ && kept->kind == kind &&
-        mp_str_equal(url, (struct mp_str){kept->url, kept->length})) {
-        *out = kept->template_;
-        return MP_OK;
-    }
-    struct mp_template *compiled;
-    int status = compile(url, kind, &compiled, err);
-    if (status != MP_OK) {
-        return status;
-    }
-    char *copy = malloc(url.length + 1);
-    if (!copy) {
-        mp_template_free(compiled);
-        return MP_ENOMEM;
-    }
-    memcpy(copy, url.data, url.length);
-    mp_template_free(kept->template_);
-    free(kept->url);
-    *kept = (struct endpoint){compiled, kind, url.length, copy};
-    *out = compiled;
-    return MP_OK;
-}
+#include "request_leaf.h"
 
 static bool has_own_endpoint(const struct mp__build *build)
 {
@@ -166,33 +70,33 @@ static int append_constant(struct mp_buf *out, struct mp_str text)
     return status;
 }
 
-static int call_function(struct mp__build *build)
+static int call_function(struct mp__build *build, const struct mp_leaf *leaf)
 {
-    struct mp_leaf_result result;
-    mp_buf_init(&result.bytes, MP_REQUEST_URL_MAX);
-    result.kind = MP_RESULT_NONE;
-    int status =
-        mp_script_call_leaf(build->state, build->script->url.function, build->context,
-                            build->request, false, &result, build->err);
-    if (status == MP_OK && result.kind == MP_RESULT_NONE) {
+    struct mp__got got;
+    struct mp_str text;
+    struct mp_str shown;
+    int status = mp__leaf_read(build, leaf, MP__SEES_REQUEST, &got);
+    if (status == MP_OK && mp__value_is_missing(&got.value)) {
         const struct mp_str *path = &build->script->path;
         status = mp_error_set(build->err, MP_ESCRIPT, "%.*s: url returned nil",
                               (int)path->length, path->data);
     }
     if (status == MP_OK) {
-        struct mp__out out = {&build->request->url, result.shown.length > 0
-                                                        ? &build->request->url_shown
-                                                        : NULL};
-        status = mp__out_append_hiding(out, mp_buf_str(&result.bytes), result.shown);
+        status = mp__got_text(build, &got, &text, &shown);
     }
-    mp_buf_fini(&result.bytes);
+    if (status == MP_OK) {
+        bool hides = shown.length > 0;
+        struct mp__out out = {&build->request->url,
+                              hides ? &build->request->url_shown : NULL};
+        status = mp__out_append_hiding(out, text, shown);
+    }
     return status;
 }
 
 static int expand(struct mp__build *build, const struct mp_template *template_)
 {
     struct mp_request *request = build->request;
-    bool hides = build->script->has_secrets && mp_template_has_secret(template_);
+    bool hides = mp__template_hides(build, template_);
     struct mp__out out = {&request->url, hides ? &request->url_shown : NULL};
     build->url_template = template_;
     return mp__out_expand(out, template_, build, MP_ESCAPE_NONE);
@@ -215,28 +119,38 @@ static int expand_endpoint(struct mp__build *build)
     return status == MP_OK ? expand(build, template_) : status;
 }
 
-int mp__build_url(struct mp__build *build)
+static int write_url(struct mp__build *build, const struct mp_leaf *leaf)
 {
-    const struct mp_leaf *leaf = &build->script->url;
-    int status = MP_OK;
     switch (leaf->kind) {
+    case MP_LEAF_TEXT:
+    case MP_LEAF_RAW:
+        return append_constant(&build->request->url, leaf->text);
+    case MP_LEAF_TEMPLATE:
+    case MP_LEAF_VALUE:
+        return expand(build, leaf->template_);
+    case MP_LEAF_FUNCTION:
+        return call_function(build, leaf);
     case MP_LEAF_BY:
     case MP_LEAF_STRING:
     case MP_LEAF_ITEMS:
     case MP_LEAF_NONE:
-        status = has_own_endpoint(build) ? expand_endpoint(build) : MP_OK;
         break;
-    case MP_LEAF_TEXT:
-    case MP_LEAF_RAW:
-        status = append_constant(&build->request->url, leaf->text);
-        break;
-    case MP_LEAF_TEMPLATE:
-    case MP_LEAF_VALUE:
-        status = expand(build, leaf->template_);
-        break;
-    case MP_LEAF_FUNCTION:
-        status = call_function(build);
-        break;
+    }
+    return has_own_endpoint(build) ? expand_endpoint(build) : MP_OK;
+}
+
+int mp__build_url(struct mp__build *build)
+{
+    const struct mp_leaf *leaf = &build->script->url;
+    int status = MP_OK;
+    if (leaf->kind == MP_LEAF_BY) {
+        const struct mp_node *node;
+        status = mp__by_resolve_leaf(build, leaf, &node);
+        leaf = status == MP_OK ? &node->leaf : leaf;
+    }
+    build->url_leaf = leaf;
+    if (status == MP_OK) {
+        status = write_url(build, leaf);
     }
     return mp__build_limit(build, status, "url", "64 KiB");
 }
@@ -301,8 +215,8 @@ static int check_path(struct mp__build *build, size_t path_at)
             written = count_dot_segments(mp_buf_str(&plain), path_at);
         }
         mp_buf_fini(&plain);
-    } else if (build->script->url.kind == MP_LEAF_TEXT) {
-        written = count_dot_segments(build->script->url.text, path_at);
+    } else if (build->url_leaf->kind == MP_LEAF_TEXT) {
+        written = count_dot_segments(build->url_leaf->text, path_at);
     }
     return count > written ? mp__build_dead(build, "path would climb") : MP_OK;
 }
@@ -329,6 +243,12 @@ int mp__check_url(struct mp__build *build)
     char authority[MP_LANE_BYTES];
     struct mp_error why;
     size_t path_at;
+    if (url.length == 0 && script->url.kind == MP_LEAF_BY) {
+        struct mp_str key = script->url.by->key;
+        return mp__build_dead(build, "no url for %.*s",
+                              key.length > 0 ? (int)key.length : 10,
+                              key.length > 0 ? key.data : "this event");
+    }
     if (url.length == 0) {
         return mp_error_set(build->err, MP_ESCRIPT,
                             "%.*s: there is no url: set request.url",

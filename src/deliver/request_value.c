@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "moonpost/json.h"
-#include "request.h"
+#include "request_leaf.h"
 
-int mp__build_dead(struct mp__build *build, const char *format, ...)
-{
-    char why[sizeof(build->verdict->why)];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, sizeof(why), format, args);
-    va_end(args);
-    mp_verdict_set(build->verdict, MP_VERDICT_DEAD, "%s", why);
-    build->verdict->delay_ms = -1;
-    return MP_EDEAD;
-}
-
-int mp__build_limit(struct mp__build *build, int status, const char *what,
-                    const char *most)
-{
-    if (status == MP_ELIMIT) {
-        return mp__build_dead(build, "%s over %s", what, most);
-    }
-    if (status == MP_EINVAL) {
-        return mp__build_dead(build, "%s: a prefix, as in {x:3}, of a list or object",
-                              what);
-    }
-    if (status == MP_ENOMEM) {
-        mp_error_set(build->err, status, "could not build the %s: %s", what,
-                     mp_status_text(status));
-    }
-    return status;
-}
+/* What a name stands for: the delivery's, a var's, the event's, a default. */
 
 static struct mp_value of_text(struct mp_str text)
 {
@@ -162,42 +134,36 @@ static void use_default(const struct mp_script *script, struct mp_str name,
     }
 }
 
-struct mp_value mp__build_lookup(void *arg, struct mp_str name)
+static struct mp_value look(struct mp__build *build, struct mp_str name, bool is_shown)
 {
-    struct mp__build *build = arg;
+    const struct mp_script *script = build->script;
     struct mp_value value = {0};
+    struct mp__got got;
     if (name.length > 4 && memcmp(name.data, "ctx.", 4) == 0) {
         value = context_value(build, (struct mp_str){name.data + 4, name.length - 4});
+    } else if (script->var_count > 0 && !build->in_var &&
+               mp__vars_look(build, name, &got)) {
+        value = is_shown && !mp__value_is_missing(&got.shown) ? got.shown : got.value;
     } else if (!mp_json_path(build->context->record->event, name, &value.json)) {
         value.json = (struct mp_str){0};
     }
-    if (build->script->default_count > 0 && mp__value_is_undefined(&value)) {
-        use_default(build->script, name, &value);
+    if (script->default_count > 0 && mp__value_is_undefined(&value)) {
+        use_default(script, name, &value);
     }
     return value;
 }
 
-int mp__out_append_hiding(struct mp__out out, struct mp_str bytes, struct mp_str shown)
+struct mp_value mp__build_lookup(void *arg, struct mp_str name)
 {
-    int status = mp_buf_append_str(out.wire, bytes);
-    if (status == MP_OK && out.shown) {
-        status = mp_buf_append_str(out.shown, shown.length > 0 ? shown : bytes);
-    }
-    return status;
+    return look(arg, name, false);
 }
 
-int mp__out_append(struct mp__out out, struct mp_str bytes)
+struct mp_value mp__build_lookup_shown(void *arg, struct mp_str name)
 {
-    return mp__out_append_hiding(out, bytes, (struct mp_str){0});
+    return look(arg, name, true);
 }
 
-int mp__out_expand(struct mp__out out, const struct mp_template *template_,
-                   struct mp__build *build, enum mp_template_escape escape)
+int mp__build_met(const struct mp__build *build, int status)
 {
-    int status = mp_template_expand(template_, mp__build_lookup, build, escape, out.wire);
-    if (status == MP_OK && out.shown) {
-        status = mp_template_expand_shown(template_, mp__build_lookup, build, escape,
-                                          out.shown);
-    }
-    return status;
+    return build->failed != MP_OK ? build->failed : status;
 }

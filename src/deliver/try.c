@@ -29,6 +29,49 @@ static void fill_reason(struct mp_try *try_, const struct mp_verdict *verdict,
     }
 }
 
+static int build_request(struct mp_script *script, struct mp_script_state *state,
+                         const struct mp_context *context, struct mp_try *try_,
+                         struct mp_verdict *verdict, struct mp_error *err)
+{
+    int status = mp_request_stamp(&try_->request, context, MP_VERSION);
+    return status == MP_OK
+               ? mp_request_build(script, state, context, &try_->request, verdict, err)
+               : status;
+}
+
+/* Of one member. */
+static int build_batch(struct mp_script *script, struct mp_script_state *state,
+                       const struct mp_context *context, struct mp_try *try_,
+                       struct mp_verdict *verdict, struct mp_error *err)
+{
+    char id[MP_ID_BYTES];
+    struct mp_item item;
+    struct mp_context whole = *context;
+    mp_id_new(id);
+    mp_buf_init(&item.wire, MP_REQUEST_BODY_MAX);
+    mp_buf_init(&item.shown, MP_REQUEST_BODY_MAX);
+    whole.members = &context->record;
+    whole.items = &item;
+    whole.member_count = 1;
+    whole.batch_id = mp_str_of(id);
+    int status = mp_item_build(script, state, context, &item, verdict, err);
+    if (status == MP_OK) {
+        status = build_request(script, state, &whole, try_, verdict, err);
+    }
+    mp_buf_fini(&item.wire);
+    mp_buf_fini(&item.shown);
+    return status;
+}
+
+static int build(struct mp_script *script, struct mp_script_state *state,
+                 const struct mp_context *context, struct mp_try *try_,
+                 struct mp_verdict *verdict, struct mp_error *err)
+{
+    return script->batch.size > 0
+               ? build_batch(script, state, context, try_, verdict, err)
+               : build_request(script, state, context, try_, verdict, err);
+}
+
 void mp_request_try(struct mp_script *script, struct mp_script_state *state,
                     struct mp_try *try_)
 {
@@ -58,11 +101,7 @@ void mp_request_try(struct mp_script *script, struct mp_script_state *state,
     snprintf(try_->generation, sizeof(try_->generation), "%s", script->generation);
     mp_request_reset(&try_->request);
     fill_retries(script, try_);
-    try_->status = mp_request_stamp(&try_->request, &context, MP_VERSION);
-    if (try_->status == MP_OK) {
-        try_->status =
-            mp_request_build(script, state, &context, &try_->request, &verdict, &err);
-    }
+    try_->status = build(script, state, &context, try_, &verdict, &err);
     if (try_->status != MP_OK) {
         fill_reason(try_, &verdict, &err);
     }

@@ -101,10 +101,13 @@ static struct mp_leaf read_marked(struct mp__plan *plan, enum mp__marker_kind ki
         return leaf;
     }
     struct mp_leaf leaf = mp__plan_text(plan);
-    if (leaf.kind == MP_LEAF_TEXT) {
-        return kind == MP__MARKER_NUMBER ? constant_number(plan, leaf, place) : leaf;
+    if (leaf.kind == MP_LEAF_TEXT && kind == MP__MARKER_NUMBER) {
+        return constant_number(plan, leaf, place);
     }
-    leaf.mark = marks[kind];
+    /* Of a constant, XML says what kind of body it is. */
+    if (leaf.kind != MP_LEAF_TEXT || kind == MP__MARKER_XML) {
+        leaf.mark = marks[kind];
+    }
     return leaf;
 }
 
