@@ -22,7 +22,19 @@ end
 
 script.slice, script.text_of, script.buffer = slice, text_of, buffer
 
---- What a script finds around it: { lib = folder, proxies = { names } }.
+-- Exactly the named ones.
+local function secrets_of(given)
+  local values, count = ffi.new("struct mp_secret_value[?]", 64), 0
+  for name, value in pairs(given) do
+    values[count].name, values[count].value = slice(name), slice(value)
+    count = count + 1
+  end
+  local out = ffi.new("struct mp_secrets *[1]")
+  assert(c.mp_secrets_of(values, count, false, out) == c.MP_OK)
+  return ffi.gc(out[0], c.mp_secrets_unref)
+end
+
+--- What a script finds around it: { lib = folder, proxies = { names }, secrets = { name = value } }.
 local function env_of(given)
   local env, kept = ffi.new("struct mp_script_env"), {}
   env.lib_folder = given.lib
@@ -32,6 +44,10 @@ local function env_of(given)
       kept.names[i - 1] = slice(name)
     end
     env.proxies, env.proxy_count = kept.names, #given.proxies
+  end
+  if given.secrets then
+    kept.secrets = secrets_of(given.secrets)
+    env.secrets = kept.secrets
   end
   kept.given = given
   return env, kept
