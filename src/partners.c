@@ -188,7 +188,7 @@ void mp__partners_set_gone(struct mp__partners *partners, struct partner *partne
 }
 
 static void take_script(struct mp__partners *partners, struct partner *partner,
-                        struct mp_script *script)
+                        struct mp_script *script, bool secrets_changed)
 {
     bool is_new = partner->script == NULL ||
                   strcmp(partner->script->generation, script->generation) != 0;
@@ -196,10 +196,11 @@ static void take_script(struct mp__partners *partners, struct partner *partner,
         mp_script_unref(partner->script);
     }
     partner->script = script;
-    if (!is_new) {
+    if (!is_new && !secrets_changed) {
         return;
     }
-    mp_log_info("app", "%s: generation %s is live", partner->name, script->generation);
+    mp_log_info("app", "%s: generation %s is live%s", partner->name, script->generation,
+                is_new ? "" : " with a changed secret");
     mp__partners_end_pauses(partners, partner, true);
     give_depth(partners, partner);
     if (partners->deliver != NULL) {
@@ -306,10 +307,7 @@ void mp__partners_change(struct mp__partners *partners,
         mp_log_warn("app", "%s is paused: its script is gone", partner->name);
     }
     if (change->script != NULL) {
-        take_script(partners, partner, change->script);
-    }
-    if (change->secrets_changed) {
-        mp__partners_end_pauses(partners, partner, true);
+        take_script(partners, partner, change->script, change->secrets_changed);
     }
     list_in_directory(partners, partner);
     mp__partners_apply(partners, partner);

@@ -33,7 +33,8 @@ MP_MUST_CHECK int mp_script_load(struct mp_str name, struct mp_str source,
                                  struct mp_script **out, struct mp_error *err);
 /* What it was loaded with: to hide values in what others say. Never NULL. */
 const struct mp_secrets *mp_script_secrets(const struct mp_script *script);
-/* It, or what it requires, asked for that module or secret while it loaded. */
+/* It, or what it requires, asked for that module or secret while it loaded, or has a
+ * function that names the secret. */
 bool mp_script_uses_lib(const struct mp_script *script, struct mp_str module);
 bool mp_script_uses_secret(const struct mp_script *script, struct mp_str name);
 

@@ -60,7 +60,7 @@ struct mp_scripts_config {
     void *arg;
 };
 /* Every file of the folder is told through on_change, then on_loaded. A missing folder is
- * an error; a broken file is not. */
+ * an error, secrets that cannot be read too; a broken file is not. */
 MP_MUST_CHECK int mp_scripts_start(uv_loop_t *loop,
                                    const struct mp_scripts_config *config,
                                    struct mp_scripts **out, struct mp_error *err);

@@ -113,7 +113,36 @@ describe("a secret", function()
   end)
 
   it("is known to the plan when only functions name it", function()
-    assert.is_true(assert(script.load("return { url = \"https://a.example/\", headers = { A = function() return secret \"x\" end } }")).has_secrets)
+    assert.is_true(assert(script.load("return { url = \"https://a.example/\", headers = { A = function() return secret \"base\" end } }")).has_secrets)
+  end)
+
+  describe("that only a function names", function()
+    local function load(body)
+      return script.load("\nreturn { url = \"https://a.example/\", headers = { A = function(event)\n" .. body .. "\nend } }")
+    end
+
+    it("is used by the script, as one that is asked for at load", function()
+      for _, body in ipairs({ 'return secret "base"', "return secret 'base'", 'return secret("base")', 'return secret ( "base" ) .. "x"',
+        'return hmac.sha256(secret "base", "x")', "return --[[ the token ]] secret\n\"base\"" }) do
+        local s = assert(load(body))
+        assert.is_true(c.mp_script_uses_secret(s, script.slice("base")), body)
+        assert.is_false(c.mp_script_uses_secret(s, script.slice("acme_token")))
+      end
+    end)
+
+    it("and is not there is a load error at its line", function()
+      local _, err = load('return "x" ..\n secret "none"')
+      assert.equal("scripts/acme.lua:4: there is no secret \"none\": set MOONPOST_SECRET_NONE in the environment", err)
+      _, err = load('return secret "no name"')
+      assert.equal("scripts/acme.lua:3: a secret's name has letters, digits, _ and -, 1 to 128 of them", err)
+    end)
+
+    it("in a comment, a string or another table is none", function()
+      for _, body in ipairs({ '-- secret "none"', "--[[ secret 'none' ]]", "return 'secret \"none\"'", "return [[secret 'none']]",
+        'local t = { secret = "none" } return t.secret', 'return event.secret or "none"' }) do
+        assert(load(body))
+      end
+    end)
   end)
 
   describe("in a request that a hook sees", function()

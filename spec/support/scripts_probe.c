@@ -13,11 +13,13 @@
 #include "moonpost/json.h"
 
 /* Runs the loader alone, for its specs: prints what it tells as JSON lines, takes
- * commands from a FIFO. mp_scripts_probe FOLDER FIFO     commands: try PARTNER JSON,
- * rescan, close, abandon PARTNER JSON (a hundred tries, then close) mp_scripts_probe
- * check PATH      what `moonpost check` is told mp_scripts_probe try FOLDER PARTNER JSON
- * With PROBE_BLIND in the environment there is no inotify, as on a machine that is out of
- * it. */
+ * commands from a FIFO.
+ * mp_scripts_probe FOLDER FIFO     try PARTNER JSON, rescan, close, abandon PARTNER JSON
+ *                                  (a hundred tries, then close)
+ * mp_scripts_probe check PATH      what `moonpost check` is told
+ * mp_scripts_probe try FOLDER PARTNER JSON
+ * In the environment, PROBE_SECRETS is the folder of secrets; with PROBE_BLIND there is
+ * no inotify, as on a machine that is out of it. */
 
 int inotify_init1(int flags)
 {
@@ -73,7 +75,9 @@ static void on_change(void *arg, const struct mp_scripts_change *change)
     if (change->error) {
         member(&out, "error", mp_str_of(change->error));
     }
-    finish(&out, change->is_gone ? ",\"gone\":true}" : "}");
+    finish(&out, change->is_gone           ? ",\"gone\":true}"
+                 : change->secrets_changed ? ",\"secrets_changed\":true}"
+                                           : "}");
     mp_script_unref(change->script);
 }
 
@@ -182,6 +186,7 @@ static int run(const char *folder, const char *fifo)
 {
     uv_loop_t *loop = uv_default_loop();
     struct mp_scripts_config config = {.folder = folder,
+                                       .secrets = getenv("PROBE_SECRETS"),
                                        .builder = mp_request_try,
                                        .on_change = on_change,
                                        .on_loaded = on_loaded};
@@ -222,7 +227,8 @@ static int try_file(const char *folder, const char *partner, const char *event)
     try_.partner = mp_str_of(partner);
     try_.event = mp_str_of(event);
     mp_request_init(&try_.request);
-    int status = mp_scripts_try_file(folder, NULL, mp_request_try, &try_, &err);
+    int status =
+        mp_scripts_try_file(folder, getenv("PROBE_SECRETS"), mp_request_try, &try_, &err);
     if (status == MP_OK) {
         print_try(&try_);
     } else {
@@ -235,7 +241,7 @@ static int try_file(const char *folder, const char *partner, const char *event)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "check") == 0) {
-        return mp_scripts_check(argv[2], NULL, on_checked, NULL);
+        return mp_scripts_check(argv[2], getenv("PROBE_SECRETS"), on_checked, NULL);
     }
     if (argc == 5 && strcmp(argv[1], "try") == 0) {
         return try_file(argv[2], argv[3], argv[4]);

@@ -12,15 +12,24 @@
 /* The commands that look at scripts without a server. They load on a thread, since a
  * script may need a deeper stack than the main thread has. */
 
-static int load_file(struct mp_str name, const char *path, struct mp_script **out,
-                     struct mp_error *err)
+/* With the lib beside the file. */
+static int load_file(struct mp_str name, const char *path, struct mp_secrets *secrets,
+                     struct mp_script **out, struct mp_error *err)
 {
     struct mp_buf source;
     struct mp__mark mark;
+    char lib[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path) + 1 : 0;
+    if (snprintf(lib, sizeof(lib), "%.*slib", folder, path) >= PATH_MAX) {
+        return mp_error_set(err, MP_EIO, "could not read %s: %s", path,
+                            strerror(ENAMETOOLONG));
+    }
+    const struct mp_script_env env = {.lib_folder = lib, .secrets = secrets};
     mp_buf_init(&source, MP__SOURCE_MAX_BYTES);
     int status = mp__source_read(path, &source, &mark, err);
     if (status == MP_OK) {
-        status = mp_script_load(name, mp_buf_str(&source), path, NULL, out, err);
+        status = mp_script_load(name, mp_buf_str(&source), path, &env, out, err);
     }
     mp_buf_fini(&source);
     return status;
@@ -28,6 +37,7 @@ static int load_file(struct mp_str name, const char *path, struct mp_script **ou
 
 struct check {
     const char *path;
+    struct mp_secrets *secrets;
     void (*each)(void *arg, const char *file, struct mp_script *script,
                  const char *error);
     void *arg;
@@ -42,7 +52,7 @@ static void check_file(struct check *check, const char *path)
     struct mp_str name;
     int status = MP_EINVAL;
     if (mp__name_of_file(slash ? slash + 1 : path, &name) == MP__NAME_PARTNER) {
-        status = load_file(name, path, &script, &err);
+        status = load_file(name, path, check->secrets, &script, &err);
     } else {
         mp_error_set(&err, status,
                      "%s is no partner: name it <partner>.lua, with a-z, 0-9, _ "
@@ -111,16 +121,22 @@ int mp_scripts_check(const char *path, const char *secrets,
                                   const char *error),
                      void *arg)
 {
-    (void)secrets;
     struct check check = {.path = path, .each = each, .arg = arg};
+    struct mp_error err = {0};
+    if (mp_secrets_read(secrets, &check.secrets, &err) != MP_OK) {
+        each(arg, path, NULL, err.text);
+        return 1;
+    }
     if (mp_script_apart(run_check, &check) != MP_OK) {
         refuse(&check, ENOMEM);
     }
+    mp_secrets_unref(check.secrets);
     return check.failed;
 }
 
 struct attempt {
     const char *folder;
+    struct mp_secrets *secrets;
     mp_try_builder builder;
     struct mp_try *try_;
     struct mp_error *err;
@@ -143,7 +159,7 @@ static void *run_attempt(void *arg)
             (int)name.length, name.data, attempt->folder, (int)name.length, name.data);
         return NULL;
     }
-    attempt->status = load_file(name, path, &script, attempt->err);
+    attempt->status = load_file(name, path, attempt->secrets, &script, attempt->err);
     if (attempt->status == MP_OK) {
         mp__try_run(script, attempt->builder, attempt->try_);
         mp_script_unref(script);
@@ -154,10 +170,15 @@ static void *run_attempt(void *arg)
 int mp_scripts_try_file(const char *folder, const char *secrets, mp_try_builder builder,
                         struct mp_try *try_, struct mp_error *err)
 {
-    (void)secrets;
-    struct attempt attempt = {folder, builder, try_, err, MP_OK};
-    if (mp_script_apart(run_attempt, &attempt) != MP_OK) {
-        return mp_error_set(err, MP_ENOMEM, "could not start a thread: out of memory");
+    struct attempt attempt = {folder, NULL, builder, try_, err, MP_OK};
+    int status = mp_secrets_read(secrets, &attempt.secrets, err);
+    if (status != MP_OK) {
+        return status;
     }
+    if (mp_script_apart(run_attempt, &attempt) != MP_OK) {
+        attempt.status =
+            mp_error_set(err, MP_ENOMEM, "could not start a thread: out of memory");
+    }
+    mp_secrets_unref(attempt.secrets);
     return attempt.status;
 }

@@ -28,10 +28,12 @@ static bool tell(struct mp__folder *folder, struct mp__entry *entry, bool is_gon
     memcpy(news->change.name, entry->name, sizeof(news->change.name));
     news->change.error = error;
     news->change.is_gone = is_gone;
+    news->change.secrets_changed = entry->secrets_changed && !is_gone;
     if (entry->script && !is_gone) {
         news->change.script = mp_script_ref(entry->script);
     }
     entry->is_told = true;
+    entry->secrets_changed = false;
     mp__loader_tell(folder->loader, news);
     return true;
 }
@@ -71,6 +73,8 @@ static void succeed(struct mp__folder *folder, struct mp__entry *entry,
                     struct mp_script *script)
 {
     if (script) {
+        entry->secrets_changed =
+            entry->script && !mp__secrets_suit(entry->script, mp_script_secrets(script));
         mp_script_unref(entry->script);
         entry->script = script;
         memcpy(entry->script_digest, entry->digest, sizeof(entry->digest));
@@ -97,35 +101,55 @@ static bool is_younger(const struct mp__mark *mark, int64_t ms)
     return age_ms >= 0 && age_ms < ms;
 }
 
-/* A file that does not load and has only just changed may be half a save: it is judged
- * again before anybody hears of it. */
+/* What does not load and has only just changed, itself or what it uses, may be half a
+ * save: it is judged again before anybody hears of it. */
 static bool may_be_half(struct mp__folder *folder, struct mp__entry *entry,
                         enum mp__scan_kind kind)
 {
-    if (kind == MP__SCAN_FIRST || !is_younger(&entry->mark, FAULT_MS) ||
+    int64_t around_ms = mp_clock_mono_ms() - folder->around.changed_ms;
+    bool is_young = is_younger(&entry->mark, FAULT_MS);
+    if (kind == MP__SCAN_FIRST || (!is_young && around_ms >= FAULT_MS) ||
         restless_ms(entry) > FAULT_MAX_MS) {
         return false;
     }
     entry->mark_is_sure = false;
-    mp__folder_want(folder, FAULT_MS - mp__mark_age_ms(&entry->mark) + 1);
+    mp__folder_want(
+        folder, FAULT_MS - (is_young ? mp__mark_age_ms(&entry->mark) : around_ms) + 1);
     return true;
+}
+
+/* Modules or secrets that it uses have changed since it was judged, or it does not load
+ * and any have. */
+static bool is_stale(const struct mp__folder *folder, struct mp__entry *entry)
+{
+    if (entry->around_version == folder->around.version) {
+        return false;
+    }
+    if (entry->error ||
+        (entry->script && !mp__around_suits(&folder->around, entry->script))) {
+        return true;
+    }
+    entry->around_version = folder->around.version;
+    return false;
 }
 
 static void judge(struct mp__folder *folder, struct mp__entry *entry, const char *path,
                   struct mp_str source, const uint8_t *digest, enum mp__scan_kind kind)
 {
-    bool is_back =
-        entry->script && memcmp(digest, entry->script_digest, MP_SHA256_BYTES) == 0;
+    bool is_back = entry->script &&
+                   memcmp(digest, entry->script_digest, MP_SHA256_BYTES) == 0 &&
+                   mp__around_suits(&folder->around, entry->script);
     struct mp_script *script = NULL;
     struct mp_error err = {0};
     int status = is_back ? MP_OK
-                         : mp_script_load(mp_str_of(entry->name), source, path, NULL,
-                                          &script, &err);
+                         : mp_script_load(mp_str_of(entry->name), source, path,
+                                          &folder->around.env, &script, &err);
     if (status != MP_OK && may_be_half(folder, entry, kind)) {
         return;
     }
     memcpy(entry->digest, digest, sizeof(entry->digest));
     entry->has_digest = true;
+    entry->around_version = folder->around.version;
     entry->restless_since_ms = 0;
     if (status == MP_OK) {
         succeed(folder, entry, script);
@@ -145,7 +169,8 @@ static void use_source(struct mp__folder *folder, struct mp__entry *entry,
     }
     bool is_same =
         entry->has_digest && memcmp(digest, entry->digest, sizeof(digest)) == 0;
-    if (is_same && !(kind == MP__SCAN_FORCED && entry->error)) {
+    if (is_same && !(kind == MP__SCAN_FORCED && entry->error) &&
+        !is_stale(folder, entry)) {
         entry->restless_since_ms = 0;
     } else {
         judge(folder, entry, path, source, digest, kind);
@@ -197,7 +222,7 @@ bool mp__entry_check(struct mp__folder *folder, struct mp__entry *entry,
         return false;
     }
     if (kind != MP__SCAN_FORCED && entry->mark_is_sure &&
-        mp__mark_equal(&mark, &entry->mark)) {
+        mp__mark_equal(&mark, &entry->mark) && !is_stale(folder, entry)) {
         entry->restless_since_ms = 0;
         return true;
     }

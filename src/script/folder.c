@@ -14,20 +14,28 @@
 #define POLL_BLIND_MS 200 /* no inotify */
 #define GONE_AFTER_MS 100 /* a save by rename leaves a gap */
 
-int mp__folder_new(const char *path, struct mp__loader *loader, struct mp__folder **out)
+int mp__folder_new(const struct mp_scripts_config *config, struct mp_secrets *secrets,
+                   struct mp__loader *loader, struct mp__folder **out)
 {
     struct mp__folder *folder = calloc(1, sizeof(*folder));
-    if (!folder) {
-        return MP_ENOMEM;
-    }
-    folder->path = strdup(path);
-    if (!folder->path) {
+    char *path = strdup(config->folder);
+    if (!folder || !path) {
+        mp_secrets_unref(secrets);
         free(folder);
+        free(path);
         return MP_ENOMEM;
     }
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) {
-        folder->path[n - 1] = '\0';
+        path[n - 1] = '\0';
     }
+    if (mp__around_init(&folder->around, path, config->secrets, secrets) != MP_OK) {
+        free(folder);
+        free(path);
+        return MP_ENOMEM;
+    }
+    folder->around.env.proxies = config->proxies;
+    folder->around.env.proxy_count = config->proxy_count;
+    folder->path = path;
     folder->loader = loader;
     if (mp__watch_new(&folder->watch) != MP_OK) {
         mp_log_warn("script",
@@ -57,6 +65,7 @@ void mp__folder_free(struct mp__folder *folder)
     }
     free(folder->entries);
     mp__watch_free(folder->watch);
+    mp__around_fini(&folder->around);
     free(folder->path);
     free(folder);
 }
@@ -244,7 +253,10 @@ int64_t mp__folder_scan(struct mp__folder *folder, enum mp__scan_kind kind)
     bool is_watched = folder->watch && mp__watch_begin(folder->watch, folder->path);
     folder->next_ms = is_watched ? POLL_MS : POLL_BLIND_MS;
     folder->is_well = folder->is_well || kind == MP__SCAN_FIRST;
-    if (list_folder(folder)) {
+    /* A script beside a module that is being written would be loaded twice. */
+    bool is_quiet =
+        mp__around_look(&folder->around, folder->watch, kind, &folder->next_ms);
+    if (list_folder(folder) && is_quiet) {
         check_all(folder, kind);
     }
     if (folder->watch) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "loader.h"
+#include "around.h"
 #include "moonpost/id.h"
 
 /* One file of the folder. */
@@ -17,6 +17,8 @@ struct mp__entry {
     uint8_t script_digest[MP_SHA256_BYTES];
     struct mp_script *script; /* the newest usable generation */
     char *error; /* of the content that was last judged; NULL: it is `script` */
+    uint64_t around_version;   /* what that was judged with */
+    bool secrets_changed;      /* since the main loop was told last */
     int64_t missing_since_ms;  /* monotonic; 0: it is there */
     int64_t restless_since_ms; /* monotonic; 0: it is at rest */
     char file[];
@@ -25,6 +27,7 @@ struct mp__entry {
 struct mp__folder {
     char *path;
     struct mp__loader *loader;
+    struct mp__around around;
     struct mp__watch *watch;    /* NULL: no inotify */
     struct mp__entry **entries; /* in order of file */
     size_t count;

@@ -265,13 +265,15 @@ int mp__thread_start(pthread_t *thread, void *(*body)(void *), void *arg)
     return code ? MP_ENOMEM : MP_OK;
 }
 
-static int start(struct mp__loader *loader, const char *folder)
+static int start(struct mp__loader *loader, const struct mp_scripts_config *config,
+                 struct mp_secrets *secrets)
 {
     loader->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loader->event_fd < 0) {
+        mp_secrets_unref(secrets);
         return MP_EIO;
     }
-    int status = mp__folder_new(folder, loader, &loader->folder);
+    int status = mp__folder_new(config, secrets, loader, &loader->folder);
     if (status == MP_OK) {
         status = mp__thread_start(&loader->thread, run, loader);
     }
@@ -282,18 +284,24 @@ static int start(struct mp__loader *loader, const char *folder)
     return status;
 }
 
-int mp__loader_start(const char *folder, mp_try_builder builder, uv_async_t *wake,
+int mp__loader_start(const struct mp_scripts_config *config, uv_async_t *wake,
                      struct mp__loader **out, struct mp_error *err)
 {
+    struct mp_secrets *secrets;
+    int status = mp_secrets_read(config->secrets, &secrets, err);
+    if (status != MP_OK) {
+        return status;
+    }
     struct mp__loader *loader = calloc(1, sizeof(*loader));
     if (!loader || pthread_mutex_init(&loader->mutex, NULL) != 0) {
+        mp_secrets_unref(secrets);
         free(loader);
         return mp_error_set(err, MP_ENOMEM, "could not start the loader: out of memory");
     }
-    loader->builder = builder;
+    loader->builder = config->builder;
     loader->wake = wake;
     loader->loaded.kind = MP__NEWS_LOADED;
-    int status = start(loader, folder);
+    status = start(loader, config, secrets);
     if (status != MP_OK) {
         pthread_mutex_destroy(&loader->mutex);
         free(loader);

@@ -22,9 +22,9 @@ struct mp__news *mp__news_new(enum mp__news_kind kind);
 void mp__news_free(struct mp__news *news);
 
 struct mp__loader;
-/* Starts the thread. `wake` is sent whenever there is news. MP_EINVAL, MP_ENOMEM, MP_EIO.
- */
-MP_MUST_CHECK int mp__loader_start(const char *folder, mp_try_builder builder,
+/* Reads the secrets and starts the thread. `wake` is sent whenever there is news.
+ * MP_EINVAL, MP_ENOMEM, MP_EIO, MP_ELIMIT. */
+MP_MUST_CHECK int mp__loader_start(const struct mp_scripts_config *config,
                                    uv_async_t *wake, struct mp__loader **out,
                                    struct mp_error *err);
 /* Main loop. Takes `news` (a TRY), which comes back with the rest once it is answered. */
@@ -52,7 +52,9 @@ void mp__try_run(struct mp_script *script, mp_try_builder builder, struct mp_try
 
 /* The folder as it was last seen, and its partners. Loader's thread. */
 struct mp__folder;
-MP_MUST_CHECK int mp__folder_new(const char *path, struct mp__loader *loader,
+/* Takes the reference to `secrets`, on failure too. */
+MP_MUST_CHECK int mp__folder_new(const struct mp_scripts_config *config,
+                                 struct mp_secrets *secrets, struct mp__loader *loader,
                                  struct mp__folder **out);
 void mp__folder_free(struct mp__folder *folder);
 enum mp__scan_kind {
@@ -101,10 +103,11 @@ MP_MUST_CHECK int
 mp__watch_new(struct mp__watch **out); /* NULL and MP_EIO: none to be had */
 void mp__watch_free(struct mp__watch *watch);
 int mp__watch_fd(const struct mp__watch *watch);
-/* Around a scan: begin watches `folder` (again, when it was replaced), also adds the
- * folder of a link's target, end forgets those not named again. False: the folder cannot
- * be watched. */
+/* Around a scan: begin watches `folder` (again, when it was replaced), folder another
+ * beside it, also the folder of a link's target, end forgets those not named again.
+ * False: the folder cannot be watched. */
 bool mp__watch_begin(struct mp__watch *watch, const char *folder);
+bool mp__watch_folder(struct mp__watch *watch, const char *folder);
 void mp__watch_also(struct mp__watch *watch, const char *link);
 void mp__watch_end(struct mp__watch *watch);
 bool mp__watch_drain(struct mp__watch *watch);

@@ -32,6 +32,7 @@ struct mp__private {
         struct mp__used_secret *next;
         struct mp_str name;
     } * used_secrets;
+    bool names_any_secret; /* a function may ask for one that its text does not name */
     int accepts, request, verdict; /* functions' numbers; -1: none */
 };
 
@@ -44,6 +45,11 @@ struct mp__private *mp__private_of(const struct mp_script *script);
 void *mp__script_alloc(struct mp_script *script, size_t bytes);
 /* The template is freed with the script. */
 int mp__script_own(struct mp_script *script, struct mp_template *template_);
+/* From now on the script uses it. MP_ENOMEM. */
+MP_MUST_CHECK int mp__script_note_secret(struct mp_script *script, struct mp_str name);
+/* Notes what the functions of a compiled script name. MP_ESCRIPT: one is not there; `err`
+ * says where it is named. */
+MP_MUST_CHECK int mp__script_meet_secrets(struct mp_script *script, struct mp_error *err);
 bool mp__plan_same_functions(const struct mp_script *a, const struct mp_script *b);
 
 /* Where a fault is: a key of the script's table, and a key inside that; NULL for none. */

@@ -180,10 +180,12 @@ int mp_script_load(struct mp_str name, struct mp_str source, const char *shown,
         return status;
     }
     status = name_generation(script);
+    if (status != MP_OK) {
+        mp_error_set(err, status, "could not load %s: out of memory", shown);
+    }
+    status = status ? status : mp__script_meet_secrets(script, err);
     if (status == MP_OK) {
         *out = mp_script_ref(script);
-    } else {
-        mp_error_set(err, status, "could not load %s: out of memory", shown);
     }
     mp_script_state_free(state); /* drops a reference */
     return status;

@@ -176,8 +176,7 @@ int mp_scripts_start(uv_loop_t *loop, const struct mp_scripts_config *config,
     }
     scripts->wake.data = scripts;
     scripts->config = *config;
-    status = mp__loader_start(config->folder, config->builder, &scripts->wake,
-                              &scripts->loader, err);
+    status = mp__loader_start(config, &scripts->wake, &scripts->loader, err);
     if (status != MP_OK) {
         uv_close((uv_handle_t *)&scripts->wake, on_failed_closed);
         return status;

@@ -221,31 +221,15 @@ struct mp_str mp__check_bytes(struct mp_script_state *state, int index,
     return mp__str_at(lua, index);
 }
 
-/* Known to the script from now on: it is loaded again when the value changes. */
-static void note_use(struct mp_script_state *state, struct mp_str name)
-{
-    struct mp_script *script = state->script;
-    if (!state->is_loading || mp_script_uses_secret(script, name)) {
-        return;
-    }
-    struct mp__used_secret *used = mp__script_alloc(script, sizeof(*used) + name.length);
-    if (!used) {
-        luaL_error(state->lua, "out of memory");
-        return;
-    }
-    memcpy(used + 1, name.data, name.length);
-    used->name = (struct mp_str){(char *)(used + 1), name.length};
-    used->next = mp__private_of(script)->used_secrets;
-    mp__private_of(script)->used_secrets = used;
-}
-
 int mp__secret_new(lua_State *lua)
 {
     struct mp_script_state *state = mp__state_of(lua);
     struct mp_str name = {0}, value;
     struct mp_error err;
     name.data = luaL_checklstring(lua, 1, &name.length);
-    note_use(state, name);
+    if (state->is_loading && mp__script_note_secret(state->script, name) != MP_OK) {
+        return luaL_error(lua, "out of memory");
+    }
     if (mp_secrets_find(mp_script_secrets(state->script), name, &value, &err) != MP_OK) {
         return luaL_error(lua, "%s", err.text);
     }

@@ -72,6 +72,27 @@ bool mp__watch_begin(struct mp__watch *watch, const char *folder)
     return descriptor >= 0;
 }
 
+bool mp__watch_folder(struct mp__watch *watch, const char *folder)
+{
+    int descriptor = inotify_add_watch(watch->fd, folder, MASK);
+    if (descriptor < 0 || descriptor == watch->folder) {
+        return descriptor >= 0;
+    }
+    for (size_t i = 0; i < watch->also_count; i++) {
+        if (watch->also[i].descriptor == descriptor) {
+            watch->also[i].is_named = true;
+            return true;
+        }
+    }
+    if (watch->also_count == ALSO_MAX) {
+        inotify_rm_watch(watch->fd, descriptor); /* the poll sees the rest */
+        return false;
+    }
+    watch->also[watch->also_count].descriptor = descriptor;
+    watch->also[watch->also_count++].is_named = true;
+    return true;
+}
+
 void mp__watch_also(struct mp__watch *watch, const char *link)
 {
     char target[PATH_MAX];
@@ -83,22 +104,7 @@ void mp__watch_also(struct mp__watch *watch, const char *link)
         return;
     }
     slash[slash == target] = '\0';
-    int descriptor = inotify_add_watch(watch->fd, target, MASK);
-    if (descriptor < 0 || descriptor == watch->folder) {
-        return;
-    }
-    for (size_t i = 0; i < watch->also_count; i++) {
-        if (watch->also[i].descriptor == descriptor) {
-            watch->also[i].is_named = true;
-            return;
-        }
-    }
-    if (watch->also_count == ALSO_MAX) {
-        inotify_rm_watch(watch->fd, descriptor); /* the poll sees the rest */
-        return;
-    }
-    watch->also[watch->also_count].descriptor = descriptor;
-    watch->also[watch->also_count++].is_named = true;
+    mp__watch_folder(watch, target);
 }
 
 void mp__watch_end(struct mp__watch *watch)
