@@ -89,6 +89,22 @@ void mp__note_line(struct mp_script_state *state)
     }
 }
 
+/* Of what it returned: no line of it runs any more, so the function's first. */
+static void note_function(struct mp_script_state *state)
+{
+    lua_Debug function;
+    if (state->fault_line > 0 || state->called < 0) {
+        return;
+    }
+    mp__push_kept(state, MP__KEPT_FUNCTIONS);
+    lua_rawgeti(state->lua, -1, state->called + 1);
+    if (lua_isfunction(state->lua, -1) && lua_getinfo(state->lua, ">S", &function)) {
+        function.currentline = function.linedefined;
+        note_frame(state, &function);
+    }
+    lua_settop(state->lua, 0);
+}
+
 /* Runs where the error was thrown, so that the line can still be asked for. */
 static int on_error(lua_State *lua)
 {
@@ -127,6 +143,7 @@ static int explain(struct mp_script_state *state, int status, struct mp_error *e
 {
     const char *path = state->script->path.data;
     char place[300] = "";
+    note_function(state);
     bool is_own = state->fault_path == path;
     if (state->fault_line > 0) {
         snprintf(place, sizeof(place), "%s%s:%u", is_own ? "" : ": ",
@@ -151,10 +168,26 @@ static int explain(struct mp_script_state *state, int status, struct mp_error *e
     return mp_error_set(err, status, "%s%s: %s", path, place, state->fault);
 }
 
+/* Where the stack is at its end Lua calls no handler. */
+static void take_text(struct mp_script_state *state)
+{
+    struct mp_str text = {"an error without a text", strlen("an error without a text")};
+    if (lua_type(state->lua, -1) == LUA_TSTRING) {
+        text = mp__str_at(state->lua, -1);
+    }
+    one_line(text.data, text.length, state->fault, sizeof(state->fault));
+}
+
 /* A script may have caught its overrun and returned; it has overrun all the same. */
 static int finish(struct mp_script_state *state, int thrown, struct mp_error *err)
 {
-    bool overran = state->heap_refused || mp__budget_is_spent(state);
+    bool is_late = mp__budget_is_spent(state);
+    /* A string longer than any can be is refused before memory is asked for. */
+    state->heap_refused = state->heap_refused || (thrown == LUA_ERRMEM && !is_late);
+    bool overran = state->heap_refused || is_late;
+    if (thrown != 0 && state->fault[0] == '\0') {
+        take_text(state);
+    }
     lua_settop(state->lua, 0);
     mp__budget_end(state);
     state->context = NULL;
@@ -174,9 +207,10 @@ static int begin(struct mp_script_state *state, struct mp_error *err)
                             "%s: the state has overrun its budget before",
                             state->script->path.data);
     }
-    snprintf(state->fault, sizeof(state->fault), "an error without a text");
+    state->fault[0] = '\0';
     state->fault_line = 0;
     state->fault_path = NULL;
+    state->called = -1;
     state->began_us = mp_clock_mono_us();
     int status = mp__budget_begin(state);
     return status == MP_OK
@@ -193,12 +227,7 @@ int mp__call_first(struct mp_script_state *state, mp__body body, void *arg,
     if (status != MP_OK) {
         return status;
     }
-    int thrown = lua_cpcall(state->lua, enter, &entry);
-    if (thrown != 0 && lua_type(state->lua, -1) == LUA_TSTRING) {
-        struct mp_str text = mp__str_at(state->lua, -1);
-        one_line(text.data, text.length, state->fault, sizeof(state->fault));
-    }
-    return finish(state, thrown, err);
+    return finish(state, lua_cpcall(state->lua, enter, &entry), err);
 }
 
 int mp__call(struct mp_script_state *state, mp__body body, void *arg,

@@ -33,13 +33,18 @@ static void push_function(struct mp_script_state *state, int number)
     mp__push_kept(state, MP__KEPT_FUNCTIONS);
     lua_rawgeti(state->lua, -1, number + 1);
     lua_remove(state->lua, -2);
+    state->called = number;
 }
 
-/* One large event must not stay with every state. */
-static void shrink(struct mp_script_state *state)
+/* One large event must not stay with every state. `is_shown`: the caller has yet to read
+ * what a leaf's result shows. */
+static void shrink(struct mp_script_state *state, bool is_shown)
 {
     if (state->scratch.capacity > KEPT_BYTES) {
         mp_buf_fini(&state->scratch);
+    }
+    if (state->shown.capacity > KEPT_BYTES && !is_shown) {
+        mp_buf_fini(&state->shown);
     }
 }
 
@@ -100,7 +105,7 @@ int mp_script_call_leaf(struct mp_script_state *state, int function,
     if (status != MP_OK) {
         out->kind = MP_RESULT_NONE;
     }
-    shrink(state);
+    shrink(state, out->shown.length > 0);
     return status;
 }
 
@@ -141,7 +146,7 @@ int mp_script_call_accepts(struct mp_script_state *state,
     why[0] = '\0';
     int status = call.function < 0 ? MP_OK : mp__call(state, call_accepts, &call, err);
     *accepted = call.accepted;
-    shrink(state);
+    shrink(state, false);
     return status;
 }
 
@@ -169,7 +174,7 @@ int mp_script_call_request(struct mp_script_state *state,
         return MP_OK;
     }
     int status = mp__call(state, call_request, &call, err);
-    shrink(state);
+    shrink(state, false);
     if (status == MP_OK && call.status != MP_OK) {
         return mp_error_set(err, call.status, "%s", call.dead.text);
     }
@@ -311,6 +316,6 @@ int mp_script_call_verdict(struct mp_script_state *state,
     if (status != MP_OK) {
         clear(verdict, members, count);
     }
-    shrink(state);
+    shrink(state, false);
     return status;
 }

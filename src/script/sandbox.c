@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moonpost/id.h"
 #include "values.h"
 
 /* The globals of a script: an allow list, locked. The table that a script sees is empty;
@@ -253,6 +254,11 @@ static void add_library(lua_State *lua, int globals, lua_CFunction open, const c
         lua_pushboolean(lua, 0);
         lua_setfield(lua, -2, "__metatable");
         lua_pop(lua, 2);
+    }
+    if (strcmp(name, LUA_MATHLIBNAME) == 0) { /* else each state drew the same numbers */
+        lua_getfield(lua, -2, "randomseed");
+        lua_pushnumber(lua, mp_random_unit());
+        lua_call(lua, 1, 0);
     }
     if (strcmp(name, LUA_TABLIBNAME) == 0) {
         lua_getfield(lua, -2, "sort");

@@ -82,6 +82,7 @@ struct mp_script_state {
     char fault[480];        /* what was thrown, as text */
     const char *fault_path; /* the script's, or a module's: where fault_line is */
     unsigned fault_line;
+    int called; /* the number of the function that is called; -1: none */
 };
 
 struct mp_script_state *mp__state_of(lua_State *lua);
