@@ -76,7 +76,7 @@ describe("a marker", function()
   end)
 
   it("of a constant is that constant, but for what is hashed at delivery", function()
-    assert.same({ t = "text a", n = "raw 12.50", x = "text <a/>", h = "template hashed" },
+    assert.same({ t = "text a", n = "raw 12.50", x = "text xml <a/>", h = "template hashed" },
       (body([[t = text "a", n = number " 12.50 ", x = xml "<a/>", h = hashed "A"]])))
     assert.equal("text 5", said(load("headers = { X = number \"5\" }").headers[0].leaf))
   end)
