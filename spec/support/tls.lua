@@ -101,6 +101,9 @@ function methods:read_start(callback)
     if err or not bytes then
       return callback(err, bytes)
     end
+    if self.has_ended then
+      return
+    end
     crypto.BIO_write(self.input, bytes, #bytes)
     local text, goes_on = decrypt(self)
     flush(self)
@@ -110,8 +113,9 @@ function methods:read_start(callback)
     if #text > 0 then
       callback(nil, text)
     end
-    if not goes_on then
-      callback(nil, nil)
+    if not goes_on then -- reads on until the client closes: a reset could overtake the alert
+      self.has_ended = true
+      self.tcp:shutdown()
     end
   end)
 end

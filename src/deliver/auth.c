@@ -98,7 +98,8 @@ static void look_at(struct look *look, struct mp__lane *lane, struct mp__token *
     int64_t until_ms = INT64_MAX;
     struct mp__worker *worker = look->worker;
     enum mp__token_state state = mp__token_look(token, worker->mono_ms, &until_ms, why);
-    if (lane->waiting.count == 0 && state != MP__TOKEN_STALE) {
+    bool has_work = lane->waiting.count > 0 || !mp__groups_are_empty(&lane->groups);
+    if (!has_work && state != MP__TOKEN_STALE) {
         return;
     }
     switch (state) {
@@ -180,10 +181,12 @@ int mp__auth_stamp(struct mp__attempt *attempt, struct mp_error *err)
     struct mp__generation *generation = attempt->generation;
     int status = mp__transfer_set_link(&attempt->transfer, &generation->link, err);
     attempt->token = 0;
+    attempt->transfer.hidden = (struct mp_str){0};
     if (status != MP_OK || !generation->token) {
         return status;
     }
-    status = mp__token_stamp(generation->token, &attempt->request, &attempt->token);
+    status = mp__token_stamp(generation->token, &attempt->request, &attempt->token,
+                             &attempt->transfer.hidden);
     return status == MP_OK
                ? MP_OK
                : mp_error_set(err, status, "could not write the oauth2 token: %s",

@@ -79,15 +79,19 @@ static void count(struct mp__worker *worker, const char *partner,
 /* The endpoint may repeat what it was sent. */
 static void hide(struct mp__generation *generation, struct mp__grant *grant)
 {
-    struct mp_buf own;
+    struct mp_buf own, all;
     mp_buf_init(&own, grant->why.max_bytes);
+    mp_buf_init(&all, grant->why.max_bytes);
     bool is_hidden =
-        mp__token_hide(generation->token, mp_buf_str(&grant->why), &own) == MP_OK;
+        mp__token_hide(generation->token, mp_buf_str(&grant->why), &own) == MP_OK &&
+        mp_secrets_hide(mp_script_secrets(generation->script), mp_buf_str(&own), &all) ==
+            MP_OK;
     mp_buf_reset(&grant->why);
-    if (!is_hidden || mp_buf_append_str(&grant->why, mp_buf_str(&own)) != MP_OK) {
+    if (!is_hidden || mp_buf_append_str(&grant->why, mp_buf_str(&all)) != MP_OK) {
         mp_buf_reset(&grant->why); /* rather nothing than a secret */
     }
     mp_buf_fini(&own);
+    mp_buf_fini(&all);
 }
 
 static void finish(struct mp__worker *worker, struct mp__generation *generation,

@@ -93,9 +93,10 @@ void mp__token_cancel(struct mp__token *token);
 /* How it stands in a request that is shown, or not sent yet. */
 #define MP__TOKEN_SHOWN "Bearer [oauth2 token]"
 /* Sets Authorization to it, where that reads MP__TOKEN_SHOWN. `number` names it; 0: the
- * script has set its own. Of a token that was READY once. MP_ELIMIT, MP_ENOMEM. */
+ * script has set its own. `value` is where it stands in the request's text. Of a token
+ * that was READY once. MP_ELIMIT, MP_ENOMEM. */
 MP_MUST_CHECK int mp__token_stamp(struct mp__token *token, struct mp_request *request,
-                                  uint64_t *number);
+                                  uint64_t *number, struct mp_str *value);
 /* The partner answered 401 to that one. True: there is another, or will be; go again. */
 bool mp__token_refused(struct mp__token *token, uint64_t number, int64_t now_ms);
 /* Appends `text` with this token's own values written [oauth2 token]. */

@@ -173,7 +173,8 @@ static int write_field(struct mp_request *request, struct mp_str access)
     return status;
 }
 
-int mp__token_stamp(struct mp__token *token, struct mp_request *request, uint64_t *number)
+int mp__token_stamp(struct mp__token *token, struct mp_request *request, uint64_t *number,
+                    struct mp_str *value)
 {
     int at = mp_request_find_header(request, mp_str_of("Authorization"));
     *number = 0;
@@ -184,6 +185,12 @@ int mp__token_stamp(struct mp__token *token, struct mp_request *request, uint64_
     *number = token->number;
     int status = write_field(request, mp_buf_str(&token->access));
     unlock(token);
+    at = mp_request_find_header(request, mp_str_of("Authorization"));
+    if (status == MP_OK && at >= 0) {
+        *value = mp_header_value(request, (size_t)at);
+        value->data += strlen("Bearer ");
+        value->length -= strlen("Bearer ");
+    }
     return status;
 }
 

@@ -334,6 +334,18 @@ static bool was_answered_early(const struct mp__transfer *transfer, CURLcode cod
            sent < transfer->upload_bytes;
 }
 
+/* As long as it was: what is around it stays what it is, JSON too. */
+static void hide(struct mp_buf *text, struct mp_str value)
+{
+    char *at = text->data;
+    while (value.length > 0 && text->length > 0 &&
+           (at = memmem(at, text->length - (size_t)(at - text->data), value.data,
+                        value.length))) {
+        memset(at, '*', value.length);
+        at += value.length;
+    }
+}
+
 void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
                          struct mp_response *response)
 {
@@ -360,6 +372,8 @@ void mp__transfer_finish(struct mp__transfer *transfer, CURLcode code,
         response->detail = transfer->detail;
     }
     if (is_answered) {
+        hide(&transfer->headers, transfer->hidden);
+        hide(&transfer->body, transfer->hidden);
         response->headers = mp_buf_str(&transfer->headers);
         response->body = mp_buf_str(&transfer->body);
         if (response->headers.length >= 2) {

@@ -42,6 +42,7 @@ struct mp__transfer {
     struct mp_buf target;
     struct mp_buf fields;
     struct curl_slist nodes[MP_REQUEST_HEADERS_MAX + 2];
+    struct mp_str hidden; /* an answer that repeats it is shown with asterisks there */
     /* What came back. */
     struct mp_buf headers;
     struct mp_buf body;
