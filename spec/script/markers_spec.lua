@@ -62,6 +62,7 @@ describe("a marker", function()
     assert.equal(c.MP_OK, c.mp_script_watchdog_start())
     ffi.C.setenv("MOONPOST_SECRET_MARK", "canary{x}", 1)
     ffi.C.setenv("MOONPOST_SECRET_BASE", "https://hidden.example/p", 1)
+    ffi.C.setenv("MOONPOST_SECRET_LINE", "canary\n", 1)
     ffi.C.setenv("MOONPOST_SECRET_NO_URL", "canary://nowhere", 1)
   end)
   teardown(function()
@@ -255,7 +256,12 @@ describe("a marker", function()
     { "local x = by \"k\"", "`by` takes a key and a table of cases" },
     { "local x = by(\"k\", {})", "`by` has no cases" },
     { "local x = by(5, {})", "`by` was given a number as its key" },
-    { "local x = by(\"k\", { [true] = 1 })", "write its value as text, [\"true\"]" },
+    { "local x = by(\"k\", { [true] = 1 })", "a case that is a boolean: write [\"true\"]" },
+    { "local x = by(\"k\", { [items] = 1 })", "a case that is a userdata: cases are strings or numbers" },
+    { "return { url = \"https://a.example/\" .. secret \"line\" }", "url: [secret line] has a space or a line's end" },
+    { with("vars = (function() local t = {} for i = 1, 257 do t[\"v\" .. i] = i end return t end)()"), "vars: it has more than 256 entries" },
+    { "local t = {} for i = 1, 1025 do t[i] = \"https://h\" .. i .. \".example/\" end return { url = by(\"k\", t) }", "more than 1024 hosts" },
+    { "local s = secret \"mark\" for i = 1, 256 do s = s .. \"x\" end return { url = \"https://a.example/\" .. s }", "it has more than 256 pieces" },
     { "local x = by(\"k\", { a = 1 }, 2, 3)", "one default" },
     { "local x = nuber \"{x}\"", "unknown global `nuber`: did you mean `number`?" },
     { "number = 5", "`number` is Moonpost's own" },

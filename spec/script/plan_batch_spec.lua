@@ -87,6 +87,13 @@ describe("a batch", function()
     assert.equal(c.MP_BODY_JSON, load("batch = { by = { \"k\" } }, body = by(\"k\", { a = { items } }, { d = items })").body_kind)
   end)
 
+  it("needs a url of its own, also for what comes in at /postback", function()
+    local loaded, err = script.load("return { batch = {} }", "postback")
+    assert.is_nil(loaded)
+    assert.is_truthy(err:find("batch: a batch needs a url of its own", 1, true), err)
+    assert.is_truthy(script.load(with("batch = {}"), "postback"))
+  end)
+
   for _, case in ipairs({
     { with("batch = true"), "scripts/acme.lua:3: batch:", "is a boolean: write a table" },
     { with("batch = { 100 }"), "batch is a list: write names, size = …" },

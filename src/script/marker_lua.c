@@ -139,11 +139,13 @@ static void check_cases(lua_State *lua, int table)
     size_t count = 0;
     for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
         bool is_number = lua_type(lua, -2) == LUA_TNUMBER;
+        if (lua_isboolean(lua, -2)) {
+            luaL_error(lua, "`by` has a case that is a boolean: write [\"%s\"]",
+                       lua_toboolean(lua, -2) ? "true" : "false");
+        }
         if (!is_number && lua_type(lua, -2) != LUA_TSTRING) {
-            luaL_error(
-                lua, "`by` has a case that is a %s: write its value as text, [\"%s\"]",
-                luaL_typename(lua, -2),
-                lua_isboolean(lua, -2) && lua_toboolean(lua, -2) ? "true" : "false");
+            luaL_error(lua, "`by` has a case that is a %s: cases are strings or numbers",
+                       luaL_typename(lua, -2));
         }
         if (is_number && !isfinite(lua_tonumber(lua, -2))) {
             luaL_error(lua, "`by` has a case that is no finite number");

@@ -4,8 +4,6 @@
 
 #include "marker.h"
 
-#define NESTING_MAX 16
-
 /* `by`: its cases sorted by what they are called, so that every state of a script numbers
  * their functions alike. */
 
@@ -127,7 +125,7 @@ static void look(struct mp__plan *plan, unsigned depth, struct results *found)
     luaL_checkstack(lua, 8, "by is nested too deep");
     if (depth == 0) {
         mp__plan_fail(plan, "`by` is nested over %d deep, or one is inside itself",
-                      NESTING_MAX);
+                      MP__JSON_DEPTH);
     }
     if (kind == MP__MARKER_BY) {
         mp__marker_push(plan->state, -1, 2);
@@ -148,7 +146,7 @@ static void look(struct mp__plan *plan, unsigned depth, struct results *found)
 bool mp__plan_is_json(struct mp__plan *plan)
 {
     struct results found = {0};
-    look(plan, NESTING_MAX, &found);
+    look(plan, MP__JSON_DEPTH, &found);
     if (found.tables && found.texts) {
         mp__plan_fail(plan,
                       "some results of `by` are tables and some are text: keep to one of "

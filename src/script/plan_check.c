@@ -42,6 +42,12 @@ static void check_url(struct mp__plan *plan)
         mp__plan_fail(plan, "there is no url: add url = \"https://…\" (or a request hook "
                             "with hosts)");
     }
+    if (script->url.kind == MP_LEAF_NONE && !by_hook && script->batch.size > 0) {
+        plan->at.key = "batch";
+        mp__plan_fail(plan,
+                      "a batch needs a url of its own: each request of /postback brings "
+                      "another");
+    }
     if (plan->url_has_functions && script->host_count == 0 && !script->hosts_free) {
         plan->at.key = "url";
         mp__plan_fail(plan, "a function needs hosts: add hosts = { \"https://…\" }");

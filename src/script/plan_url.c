@@ -69,6 +69,16 @@ static void add_host(struct mp__plan *plan, const char *authority)
     script->hosts[script->host_count++] = mp__plan_copy(plan, mp_str_of(authority));
 }
 
+static bool is_printable(struct mp_str text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        if ((unsigned char)text.data[i] <= ' ' || text.data[i] == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The authority is looked for in the whole text, secrets as they are, so that an
  * expression anywhere in it is seen. Its error may show none of the url: it may be a
  * secret. */
@@ -80,6 +90,11 @@ static void check_authority(struct mp__plan *plan)
     mp_buf_reset(url);
     for (size_t i = 0; i < count; i++) {
         mp__check_status(plan->lua, mp_buf_append_str(url, parts[i].text));
+        if (parts[i].secret.length > 0 && !is_printable(parts[i].text)) {
+            mp__plan_fail(plan,
+                          "[secret %.*s] has a space or a line's end, which no url has",
+                          (int)parts[i].secret.length, parts[i].secret.data);
+        }
     }
     char authority[MP_LANE_BYTES];
     struct mp_error err;
