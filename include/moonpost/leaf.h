@@ -24,8 +24,8 @@ enum mp_leaf_kind {
     MP_LEAF_STRING,   /* `json.string`: `node` as JSON, and that as a string */
     MP_LEAF_ITEMS     /* the list of a batch's pieces; in a body only */
 };
-/* What a marker makes of a TEMPLATE or VALUE. A missing value (in a template: of any
- * expression when there is but one) stays missing. */
+/* What a marker makes of a TEMPLATE or VALUE (XML also marks a TEXT). A missing value (in
+ * a template: of any expression when there is but one) stays missing. */
 enum mp_mark {
     MP_MARK_NONE,
     MP_MARK_TEXT,   /* a string, whatever the event's value is */

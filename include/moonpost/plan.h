@@ -14,8 +14,8 @@
 
 enum mp_body_kind {
     MP_BODY_DEFAULT, /* the event's own bytes with POST, PUT, PATCH; else none */
-    MP_BODY_TEXT,    /* `body.leaf`: a string or function */
-    MP_BODY_JSON,    /* `body`: a table */
+    MP_BODY_TEXT,    /* `body.leaf`: text, a marker, a function, or a BY of these */
+    MP_BODY_JSON,    /* `body`: a table, or a BY of tables */
     MP_BODY_FORM     /* `form` */
 };
 /* `batch`. Without `item` a piece is the event's own bytes; without a body the body is

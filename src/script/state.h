@@ -118,4 +118,3 @@ void mp__budget_check(struct mp_script_state *state);
 void mp__budget_hook(lua_State *lua, lua_Debug *debug);
 /* Where the script is now, unless a line is noted. Allocates nothing. */
 void mp__note_line(struct mp_script_state *state);
-void mp__call_open(struct mp_script_state *state);

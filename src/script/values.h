@@ -99,3 +99,4 @@ extern const luaL_Reg mp__tool_functions[];    /* decimal uuid log */
 void mp__push_format(lua_State *lua); /* pops the stock string.format, pushes ours */
 int mp__tostring(lua_State *lua);
 void mp__json_open(struct mp_script_state *state);
+void mp__call_open(struct mp_script_state *state);
