@@ -6,7 +6,7 @@
 /* The request builder's pieces. One build runs on one thread; nothing outlives it. */
 
 struct mp__build {
-    struct mp_script *script;
+    const struct mp_script *script;
     struct mp_script_state *state;
     const struct mp_context *context;
     struct mp_request *request; /* NULL: an item is built */
@@ -24,7 +24,7 @@ struct mp__build {
     unsigned depth;         /* of tables and leaves that are being written */
     struct mp__kept *kept;
 };
-void mp__build_init(struct mp__build *build, struct mp_script *script,
+void mp__build_init(struct mp__build *build, const struct mp_script *script,
                     struct mp_script_state *state, const struct mp_context *context,
                     struct mp_verdict *verdict, struct mp_error *err);
 void mp__build_fini(struct mp__build *build);

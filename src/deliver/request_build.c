@@ -61,16 +61,24 @@ int mp__build_limit(struct mp__build *build, int status, const char *what,
     return status;
 }
 
-void mp__build_init(struct mp__build *build, struct mp_script *script,
+void mp__build_init(struct mp__build *build, const struct mp_script *script,
                     struct mp_script_state *state, const struct mp_context *context,
                     struct mp_verdict *verdict, struct mp_error *err)
 {
-    *build = (struct mp__build){.script = script,
-                                .state = state,
-                                .context = context,
-                                .verdict = verdict,
-                                .err = err,
-                                .url_leaf = &script->url};
+    /* Field by field: the rooms for numbers are written before they are read. */
+    build->script = script;
+    build->state = state;
+    build->context = context;
+    build->request = NULL;
+    build->verdict = verdict;
+    build->err = err;
+    build->url_leaf = &script->url;
+    build->url_template = NULL;
+    build->vars = NULL;
+    build->in_var = false;
+    build->failed = MP_OK;
+    build->depth = 0;
+    build->kept = NULL;
     mp_buf_init(&build->endpoint, MP_REQUEST_URL_MAX);
     mp_script_turn_begin(state);
 }

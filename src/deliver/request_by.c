@@ -81,9 +81,8 @@ int mp__by_resolve(struct mp__build *build, const struct mp_node *node,
                    const struct mp_node **out)
 {
     int status = MP_OK;
-    /* A mark is applied to what the choice gives: that is a leaf's reader's work. */
     while (status == MP_OK && node->kind == MP_NODE_LEAF &&
-           node->leaf.kind == MP_LEAF_BY && node->leaf.mark == MP_MARK_NONE) {
+           node->leaf.kind == MP_LEAF_BY) {
         status = choose(build, node->leaf.by, &node);
     }
     *out = node;

@@ -84,8 +84,7 @@ int mp_batch_key(const struct mp_script *script, const struct mp_record *record,
     struct mp_verdict verdict;
     struct mp__build build;
     size_t before = out->length;
-    /* Nothing of a build changes its script. */
-    mp__build_init(&build, (struct mp_script *)script, NULL, &context, &verdict, NULL);
+    mp__build_init(&build, script, NULL, &context, &verdict, NULL);
     int status = write_keys(&build, out);
     if (status == MP_ESCRIPT || status == MP_EDEAD) {
         /* A var that only Lua, or nothing, can make: it goes alone. */

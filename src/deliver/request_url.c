@@ -60,14 +60,21 @@ int mp__check_method(struct mp__build *build)
  */
 static int append_constant(struct mp_buf *out, struct mp_str text)
 {
+    size_t start = 0;
     int status = MP_OK;
     for (size_t i = 0; i < text.length && status == MP_OK; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        struct mp_str one = {text.data + i, 1};
-        bool plain = c > ' ' && c < 0x7f;
-        status = plain ? mp_buf_append_str(out, one) : mp_percent_encode(one, out);
+        if (c > ' ' && c < 0x7f) {
+            continue;
+        }
+        status = mp_buf_append(out, text.data + start, i - start);
+        if (status == MP_OK) {
+            status = mp_percent_encode((struct mp_str){text.data + i, 1}, out);
+        }
+        start = i + 1;
     }
-    return status;
+    return status == MP_OK ? mp_buf_append(out, text.data + start, text.length - start)
+                           : status;
 }
 
 static int call_function(struct mp__build *build, const struct mp_leaf *leaf)

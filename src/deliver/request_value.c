@@ -134,17 +134,33 @@ static void use_default(const struct mp_script *script, struct mp_str name,
     }
 }
 
-static struct mp_value look(struct mp__build *build, struct mp_str name, bool is_shown)
+static bool is_context(struct mp_str name)
+{
+    return name.length > 4 && memcmp(name.data, "ctx.", 4) == 0;
+}
+
+static bool look_in_vars(struct mp__build *build, struct mp_str name, bool is_shown,
+                         struct mp_value *value)
+{
+    struct mp__got got;
+    if (build->in_var || is_context(name) || !mp__vars_look(build, name, &got)) {
+        return false;
+    }
+    bool hides = is_shown && !mp__value_is_missing(&got.shown);
+    *value = hides ? got.shown : got.value;
+    return true;
+}
+
+static inline struct mp_value look(struct mp__build *build, struct mp_str name,
+                                   bool is_shown)
 {
     const struct mp_script *script = build->script;
     struct mp_value value = {0};
-    struct mp__got got;
-    if (name.length > 4 && memcmp(name.data, "ctx.", 4) == 0) {
+    bool is_var = script->var_count > 0 && look_in_vars(build, name, is_shown, &value);
+    if (is_context(name)) {
         value = context_value(build, (struct mp_str){name.data + 4, name.length - 4});
-    } else if (script->var_count > 0 && !build->in_var &&
-               mp__vars_look(build, name, &got)) {
-        value = is_shown && !mp__value_is_missing(&got.shown) ? got.shown : got.value;
-    } else if (!mp_json_path(build->context->record->event, name, &value.json)) {
+    } else if (!is_var &&
+               !mp_json_path(build->context->record->event, name, &value.json)) {
         value.json = (struct mp_str){0};
     }
     if (script->default_count > 0 && mp__value_is_undefined(&value)) {

@@ -74,19 +74,6 @@ static const struct mp__got *var_at(struct mp__build *build, size_t index)
     return &var->got;
 }
 
-/* What hides a secret and is no JSON any more is shown whole. */
-static struct mp_value reach(const struct mp_value *value, struct mp_str path)
-{
-    struct mp_value found = {0};
-    if (value->is_text || mp_json_check(value->json, MP_JSON_DEPTH_CEILING, NULL, NULL)) {
-        return *value;
-    }
-    if (!mp_json_path(value->json, path, &found.json)) {
-        found.json = (struct mp_str){0};
-    }
-    return found;
-}
-
 bool mp__vars_look(struct mp__build *build, struct mp_str name, struct mp__got *out)
 {
     size_t index;
@@ -106,9 +93,8 @@ bool mp__vars_look(struct mp__build *build, struct mp_str name, struct mp__got *
         struct mp_str rest = {name.data + i + 1, name.length - i - 1};
         *out = (struct mp__got){0};
         if (got->value.json.length > 0 &&
-            mp_json_path(got->value.json, rest, &out->value.json) &&
-            !mp__value_is_missing(&got->shown)) {
-            out->shown = reach(&got->shown, rest);
+            mp_json_path(got->value.json, rest, &out->value.json)) {
+            out->shown = got->shown; /* the whole, if it hides any */
         }
         return true;
     }
