@@ -31,8 +31,7 @@ MP_MUST_CHECK int mp_request_build(struct mp_script *script,
 MP_MUST_CHECK int mp_item_build(struct mp_script *script, struct mp_script_state *state,
                                 const struct mp_context *context, struct mp_item *item,
                                 struct mp_verdict *verdict, struct mp_error *err);
-/* What the members of one batch have in common: the values that batch.by names. A
- * delivery whose value only Lua could tell has a key of its own, and goes alone. */
+/* What a batch has in common: the values batch.by names; its own where Lua makes one. */
 MP_MUST_CHECK int mp_batch_key(const struct mp_script *script,
                                const struct mp_record *record, struct mp_buf *out);
 /* What an exchange means: `answers`, then the verdict hook, then the status. `by` is
