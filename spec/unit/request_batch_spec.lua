@@ -162,9 +162,10 @@ describe("a batch", function()
       assert(partner)
       return got, reason
     end
-    local request = try(batching('item = { "{a}" }, body = { data = items }'), '{"a":1}')
-    assert.equal('{"data":[[1]]}', request.body)
-    assert.equal(36, #request.headers["Moonpost-Id"])
+    local request = try(batching('item = { "{a}", "{ctx.id}" }, body = { data = items }'), '{"a":1}')
+    local id = request.headers["Moonpost-Id"]
+    assert.equal(36, #id)
+    assert.equal('{"data":[[1,"' .. id .. '"]]}', request.body)
     assert.equal("dead: missing a", select(2, try(batching('required = { "a" }'), "{}")))
   end)
 end)

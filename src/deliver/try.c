@@ -39,21 +39,19 @@ static int build_request(struct mp_script *script, struct mp_script_state *state
                : status;
 }
 
-/* Of one member. */
+/* Of one member, whose id is the batch's too. */
 static int build_batch(struct mp_script *script, struct mp_script_state *state,
                        const struct mp_context *context, struct mp_try *try_,
                        struct mp_verdict *verdict, struct mp_error *err)
 {
-    char id[MP_ID_BYTES];
     struct mp_item item;
     struct mp_context whole = *context;
-    mp_id_new(id);
     mp_buf_init(&item.wire, MP_REQUEST_BODY_MAX);
     mp_buf_init(&item.shown, MP_REQUEST_BODY_MAX);
     whole.members = &context->record;
     whole.items = &item;
     whole.member_count = 1;
-    whole.batch_id = mp_str_of(id);
+    whole.batch_id = context->record->id;
     int status = mp_item_build(script, state, context, &item, verdict, err);
     if (status == MP_OK) {
         status = build_request(script, state, &whole, try_, verdict, err);
