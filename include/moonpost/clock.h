@@ -12,6 +12,7 @@
 int64_t mp_clock_wall_ms(void); /* since 1970-01-01 UTC */
 int64_t mp_clock_mono_ms(void);
 int64_t mp_clock_mono_us(void);
+int64_t mp_clock_cpu_us(void); /* of this thread: a busy machine makes nobody look slow */
 
 /* For specs: shifts what mp_clock_wall_ms answers by so much, in this process. */
 void mp_clock_shift_wall(int64_t by_ms);

@@ -66,6 +66,15 @@ bool mp_json_member(struct mp_str object, struct mp_str key, struct mp_str *valu
  * there. */
 bool mp_json_path(struct mp_str value, struct mp_str path, struct mp_str *found);
 
+/* The members of one object, to be found by path at once where many are looked up. Holds
+ * no copy of the text. NULL: no object, or out of memory. */
+struct mp_json_index;
+struct mp_json_index *mp_json_index_new(struct mp_str object);
+void mp_json_index_free(struct mp_json_index *index);
+/* As mp_json_path of that object. */
+bool mp_json_index_path(struct mp_json_index *index, struct mp_str path,
+                        struct mp_str *found);
+
 /* True when the raw string token, unescaped, is `text`. Allocates nothing. */
 bool mp_json_string_is(struct mp_str raw, struct mp_str text);
 

@@ -29,6 +29,11 @@ int64_t mp_clock_mono_us(void)
     return now_us(CLOCK_MONOTONIC);
 }
 
+int64_t mp_clock_cpu_us(void)
+{
+    return now_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void mp_clock_shift_wall(int64_t by_ms)
 {
     atomic_store_explicit(&shift_ms, by_ms, memory_order_relaxed);

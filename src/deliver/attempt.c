@@ -13,7 +13,8 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     struct mp_context context = mp__attempt_context(attempt);
     struct mp_script_state *state = NULL;
     mp_request_reset(&attempt->request);
-    int64_t since_us = script->has_functions ? mp__attempt_cpu_us() : 0;
+    bool is_timed = mp__may_be_slow(script, attempt->record);
+    int64_t since_us = is_timed ? mp_clock_cpu_us() : 0;
     int status = mp__generation_state(attempt->generation, &state, err);
     if (status == MP_OK) {
         status =
@@ -23,7 +24,7 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
         status =
             mp_request_build(script, state, &context, &attempt->request, verdict, err);
     }
-    if (script->has_functions) {
+    if (is_timed) {
         mp__attempt_called(attempt, since_us, status, err);
     }
     return status == MP_OK ? mp__auth_stamp(attempt, err) : status;

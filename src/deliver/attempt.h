@@ -60,10 +60,10 @@ struct mp_context mp__delivery_context(const struct mp__worker *worker,
                                        const struct mp_script *script,
                                        const struct mp_record *record);
 struct mp_context mp__attempt_context(const struct mp__attempt *attempt);
-/* Of this thread's own work: a busy machine must not make a script look slow. */
-int64_t mp__attempt_cpu_us(void);
-/* After a call into Lua for the delivery `id` that began at `since_us`: `status` is what
- * it gave. */
+/* Whether its building is timed. */
+bool mp__may_be_slow(const struct mp_script *script, const struct mp_record *record);
+/* After a call into Lua, or templates' work, for the delivery `id` that began at
+ * `since_us` (mp_clock_cpu_us): `status` is what it gave. */
 void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
                        struct mp__generation *generation, struct mp_str id,
                        int64_t since_us, int status, const struct mp_error *err);

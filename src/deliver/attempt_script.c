@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include <time.h>
 
+#include "moonpost/clock.h"
 #include "moonpost/log.h"
+#include "request.h"
 #include "worker.h"
 
 #define COMPLAIN_MS 10000
@@ -20,11 +21,9 @@ static void complain(struct mp__worker *worker, struct mp__partner *partner,
     }
 }
 
-int64_t mp__attempt_cpu_us(void)
+bool mp__may_be_slow(const struct mp_script *script, const struct mp_record *record)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return script->has_functions || record->event.length >= MP__LARGE_EVENT_BYTES;
 }
 
 void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
@@ -40,9 +39,10 @@ void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
         mp__lane_threw(worker, lane, id, err->text, has_overrun);
     }
     if (is_current) {
-        mp__partner_called(worker, lane, mp__attempt_cpu_us() - since_us, has_overrun);
+        mp__partner_called(worker, lane, mp_clock_cpu_us() - since_us, has_overrun);
     }
     if (has_overrun) {
+        generation->overruns++;
         mp__generation_drop_state(generation);
     }
 }
@@ -95,7 +95,11 @@ static void add_thrown(struct mp_verdict *verdict, const struct mp_error *thrown
 static int state_of_hook(const struct mp__attempt *attempt,
                          struct mp_script_state **state, struct mp_error *why)
 {
-    if (attempt->lane->has_overrun) {
+    const struct mp__generation *generation = attempt->generation;
+    const struct mp__lane *lane = attempt->lane;
+    bool is_away = generation != lane->partner->current; /* nobody pauses it here */
+    unsigned most = attempt->worker->room->tuning.overruns;
+    if (lane->has_overrun || (is_away && generation->overruns >= most)) {
         return mp_error_set(why, MP_EDENIED,
                             "it overran its budget too often to be asked");
     }
@@ -110,7 +114,7 @@ void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
     struct mp_error thrown = {0};
     const char *by;
     bool has_hook = script->hooks & MP_HOOK_VERDICT;
-    int64_t since_us = has_hook ? mp__attempt_cpu_us() : 0;
+    int64_t since_us = has_hook ? mp_clock_cpu_us() : 0;
     int made = has_hook ? state_of_hook(attempt, &state, &thrown) : MP_OK;
     ending->members = attempt->batch ? attempt->batch->verdicts : NULL;
     int status = mp_judge(script, state, &context, ending->response, &ending->verdict,
@@ -120,6 +124,7 @@ void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
     bool was_asked = has_hook && strcmp(by, "answers") != 0;
     if (was_asked && made != MP_EDENIED) {
         mp__attempt_called(attempt, since_us, status, &thrown);
+        attempt->lane->partner->judged++;
     }
     if (!was_asked || status == MP_OK) {
         mp__health_not_thrown(&attempt->lane->health);

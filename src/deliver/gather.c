@@ -35,12 +35,13 @@ static int build_piece(struct mp__worker *worker, struct mp__lane *lane,
     struct mp_script *script = generation->script;
     struct mp_script_state *state = NULL;
     struct mp_context context = mp__delivery_context(worker, script, record);
-    int64_t since_us = script->has_functions ? mp__attempt_cpu_us() : 0;
+    bool is_timed = mp__may_be_slow(script, record);
+    int64_t since_us = is_timed ? mp_clock_cpu_us() : 0;
     int status = mp__generation_state(generation, &state, err);
     if (status == MP_OK) {
         status = mp_item_build(script, state, &context, item, verdict, err);
     }
-    if (script->has_functions) {
+    if (is_timed) {
         mp__script_called(worker, lane, generation, record->id, since_us, status, err);
     }
     if (status == MP_OK) {

@@ -8,6 +8,10 @@
 #include "moonpost/log.h"
 #include "worker.h"
 
+/* What is in flight is judged here, however slowly: a verdict hook that nobody knows yet
+ * gets few at first, and one more for each it has judged. */
+#define UNJUDGED_MAX 4
+
 /* Rings. */
 
 static void ring_push(struct mp__ring *ring, struct mp__lane *lane)
@@ -178,11 +182,14 @@ void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane)
 
 /* A partner that came from another worker may still have attempts in flight there: they
  * count. */
-static bool has_place(const struct mp__lane *lane)
+static bool has_place(const struct mp__worker *worker, const struct mp__lane *lane)
 {
     const struct mp__partner *partner = lane->partner;
-    int64_t most = partner->current->script->concurrency;
-    if (lane->in_flight >= most) {
+    const struct mp_script *script = partner->current->script;
+    int64_t most = script->concurrency;
+    bool is_judged = !worker->is_slow && (script->hooks & MP_HOOK_VERDICT);
+    if (lane->in_flight >= most ||
+        (is_judged && lane->in_flight >= partner->judged + UNJUDGED_MAX)) {
         return false;
     }
     return partner->shared->is_spread ||
@@ -195,7 +202,7 @@ bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_
         mp__lane_batches(lane) ? lane->groups.ready_count > 0 : lane->waiting.count > 0;
     *is_probe = false;
     return has_work && lane->partner->current && !lane->partner->told_move &&
-           !lane->is_paused && !worker->is_draining && has_place(lane) &&
+           !lane->is_paused && !worker->is_draining && has_place(worker, lane) &&
            mp__health_admits(&lane->health, worker->wall_ms, is_probe) &&
            (lane->warm_until_ms > worker->mono_ms || !lane->has_scout) &&
            mp__auth_admits(worker, lane);

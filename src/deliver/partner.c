@@ -165,7 +165,7 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
     mp__generation_release(partner->current);
     partner->current = generation;
     partner->is_leaving = partner->told_move = false;
-    partner->slow_calls = 0;
+    partner->slow_calls = partner->judged = 0;
     partner->slow_last_ms = worker->mono_ms;
     for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next) {
         lane->has_overrun = false;

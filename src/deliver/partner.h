@@ -43,6 +43,7 @@ struct mp__generation {
     struct mp__token *token; /* NULL: no oauth2 */
     struct mp__link link;
     unsigned uses;
+    unsigned overruns; /* of its calls, ever */
 };
 void mp__generation_release(struct mp__generation *generation);
 /* The state, made when missing; NULL when the script has no functions. MP_ESCRIPT;
@@ -62,6 +63,7 @@ struct mp__partner {
     unsigned in_flight;
     bool is_leaving; /* for another worker: tell when the last attempt here has ended */
     bool told_move;  /* and begins nothing here meanwhile */
+    unsigned judged; /* attempts that its verdict hook has judged here */
     unsigned slow_calls;
     int64_t slow_at_ms[MP__SLOW_CALLS_MAX];
     int64_t slow_last_ms;

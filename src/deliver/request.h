@@ -5,6 +5,8 @@
 
 /* The request builder's pieces. One build runs on one thread; nothing outlives it. */
 
+#define MP__LARGE_EVENT_BYTES ((size_t)16 * 1024)
+
 struct mp__build {
     const struct mp_script *script;
     struct mp_script_state *state;
@@ -18,10 +20,13 @@ struct mp__build {
         *url_template;      /* what the url was expanded from; NULL: no template */
     char numbers[4][24];    /* ctx.attempt and its like, as text */
     struct mp_buf endpoint; /* ctx.endpoint as JSON */
-    struct mp__var *vars;   /* the script's, by place; NULL: none was asked for yet */
-    bool in_var;            /* a var's own value is made: it sees no var */
-    int failed;             /* what a lookup met and could not return */
-    unsigned depth;         /* of tables and leaves that are being written */
+    unsigned lookups;       /* in a large event: past a few it has an index */
+    struct mp_json_index *index;
+    int64_t since_us;     /* of the thread's processor time: since the first of them */
+    struct mp__var *vars; /* the script's, by place; NULL: none was asked for yet */
+    bool in_var;          /* a var's own value is made: it sees no var */
+    int failed;           /* what a lookup met and could not return */
+    unsigned depth;       /* of tables and leaves that are being written */
     struct mp__kept *kept;
 };
 void mp__build_init(struct mp__build *build, const struct mp_script *script,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moonpost/json.h"
 #include "request_leaf.h"
 #include "tokens.h"
 
@@ -74,6 +75,9 @@ void mp__build_init(struct mp__build *build, const struct mp_script *script,
     build->err = err;
     build->url_leaf = &script->url;
     build->url_template = NULL;
+    build->lookups = 0;
+    build->index = NULL;
+    build->since_us = 0;
     build->vars = NULL;
     build->in_var = false;
     build->failed = MP_OK;
@@ -86,6 +90,7 @@ void mp__build_init(struct mp__build *build, const struct mp_script *script,
 void mp__build_fini(struct mp__build *build)
 {
     mp_script_turn_end(build->state);
+    mp_json_index_free(build->index);
     mp_buf_fini(&build->endpoint);
     mp__vars_free(build);
     while (build->kept) {

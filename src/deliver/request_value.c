@@ -2,10 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "moonpost/clock.h"
 #include "moonpost/json.h"
 #include "request_leaf.h"
 
 /* What a name stands for: the delivery's, a var's, the event's, a default. */
+
+#define LOOKUPS_FEW  4
+#define BUILD_MS_MAX 50
 
 static struct mp_value of_text(struct mp_str text)
 {
@@ -134,6 +138,39 @@ static void use_default(const struct mp_script *script, struct mp_str name,
     }
 }
 
+static bool is_late(struct mp__build *build)
+{
+    int64_t now_us = mp_clock_cpu_us();
+    build->since_us = build->since_us ? build->since_us : now_us;
+    if (now_us - build->since_us < BUILD_MS_MAX * 1000) {
+        return false;
+    }
+    build->failed = mp_error_set(build->err, MP_EBUDGET,
+                                 "%s: its templates took more than %d ms of processor "
+                                 "time to find their values in an event of %zu bytes",
+                                 build->script->path.data, BUILD_MS_MAX,
+                                 build->context->record->event.length);
+    return true;
+}
+
+/* A template costs no Lua, but thousands of places and a great event are seconds. */
+static bool look_in_event(struct mp__build *build, struct mp_str name,
+                          struct mp_str *found)
+{
+    struct mp_str event = build->context->record->event;
+    if (event.length < MP__LARGE_EVENT_BYTES) {
+        return mp_json_path(event, name, found);
+    }
+    if (build->failed != MP_OK || is_late(build)) {
+        return false;
+    }
+    if (++build->lookups == LOOKUPS_FEW) {
+        build->index = mp_json_index_new(event);
+    }
+    return build->index ? mp_json_index_path(build->index, name, found)
+                        : mp_json_path(event, name, found);
+}
+
 static bool is_context(struct mp_str name)
 {
     return name.length > 4 && memcmp(name.data, "ctx.", 4) == 0;
@@ -159,8 +196,7 @@ static inline struct mp_value look(struct mp__build *build, struct mp_str name,
     bool is_var = script->var_count > 0 && look_in_vars(build, name, is_shown, &value);
     if (is_context(name)) {
         value = context_value(build, (struct mp_str){name.data + 4, name.length - 4});
-    } else if (!is_var &&
-               !mp_json_path(build->context->record->event, name, &value.json)) {
+    } else if (!is_var && !look_in_event(build, name, &value.json)) {
         value.json = (struct mp_str){0};
     }
     if (script->default_count > 0 && mp__value_is_undefined(&value)) {

@@ -3,11 +3,14 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "moonpost/log.h"
 
 #define TURN_ATTEMPTS_MAX 128
 #define TURN_US_MAX       2000
+#define SLOW_NICE         10
 #define HAND_OVER_MAX     64 /* records */
 #define HAND_OVER_US      1000
 #define LINES_MAX         ((size_t)1024 * 1024 * 1024)
@@ -269,6 +272,9 @@ static void run(void *arg)
     sigfillset(&all); /* signals are the main loop's; a closed socket is an error, not a
                          signal */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    if (worker->is_slow) { /* where processors are few the others come first */
+        setpriority(PRIO_PROCESS, (id_t)gettid(), SLOW_NICE);
+    }
     pthread_setname_np(pthread_self(), worker->is_slow ? "mp-slow" : "mp-worker");
     look_at_clocks(worker);
     uv_prepare_start(&worker->prepare, on_prepare);
