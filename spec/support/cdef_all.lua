@@ -6,4 +6,5 @@ return {
   "src/queue/kafka_tracker.h", "src/queue/kafka_topics.h", "src/queue/kafka_fields.h", "kafka.h",
   "src/queue/kafka_lanes.h",
   "src/queue/kafka_dead_index.h",
+  "src/deliver/rate.h", "src/deliver/batch.h",
 }

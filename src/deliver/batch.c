@@ -83,6 +83,18 @@ static void add(struct mp__batch *batch, struct mp_record *record, struct mp_ite
     batch->bytes += item->wire.length;
 }
 
+void mp__batch_remove(struct mp__batch *batch, size_t index)
+{
+    size_t after = --batch->count - index;
+    batch->bytes -= batch->items[index].wire.length;
+    mp_buf_fini(&batch->items[index].wire);
+    mp_buf_fini(&batch->items[index].shown);
+    memmove(&batch->members[index], &batch->members[index + 1],
+            after * sizeof(*batch->members));
+    memmove(&batch->items[index], &batch->items[index + 1],
+            after * sizeof(*batch->items));
+}
+
 int mp__batch_reserve(struct mp__batch *batch)
 {
     if (!batch->verdicts) {

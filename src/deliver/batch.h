@@ -55,6 +55,8 @@ bool mp__groups_are_empty(const struct mp__groups *groups);
  * MP_ENOMEM: nothing moved. */
 MP_MUST_CHECK int mp__groups_split(struct mp__groups *groups, struct mp__batch *batch);
 
+/* A member goes its own way; its piece is dropped. */
+void mp__batch_remove(struct mp__batch *batch, size_t index);
 /* Room for the verdicts. */
 MP_MUST_CHECK int mp__batch_reserve(struct mp__batch *batch);
 /* Its id on the wire: a batch of one is its delivery. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gather.h"
 
+#include "request.h"
 #include "worker.h"
 
 #define TURN_RECORDS 64
@@ -134,6 +135,39 @@ void mp__gather_close_due(struct mp__worker *worker, struct mp__lane *lane)
 {
     int64_t grace_us = mp__gather_admits(worker, lane) ? GRACE_US : 0;
     mp__groups_close(&lane->groups, worker->mono_us - grace_us);
+}
+
+static void expire_one(struct mp__worker *worker, struct mp__lane *lane,
+                       struct mp__batch *batch, size_t index)
+{
+    struct mp_record *record = batch->members[index];
+    struct mp_script *script = lane->partner->current->script;
+    struct mp_context context = mp__delivery_context(worker, script, record);
+    struct mp_verdict verdict = {.delay_ms = -1};
+    struct mp_error err = {0};
+    if (mp__item_check_age(script, &context, &verdict) == MP_EDEAD) {
+        mp__batch_remove(batch, index);
+        mp__attempt_refuse(worker, lane, record, mp_clock_mono_us(), MP_EDEAD, &verdict,
+                           &err);
+    }
+}
+
+void mp__gather_expire(struct mp__worker *worker, struct mp__lane *lane)
+{
+    struct mp__batch *batch;
+    if (!mp__lane_batches(lane) || lane->partner->current->script->max_age_ms < 0) {
+        return;
+    }
+    while ((batch = mp__groups_next(&lane->groups))) {
+        for (size_t i = batch->count; i-- > 0;) {
+            expire_one(worker, lane, batch, i);
+        }
+        if (batch->count > 0) {
+            mp__groups_put_back(&lane->groups, batch);
+            return;
+        }
+        mp__batch_free(batch);
+    }
 }
 
 void mp__gather_undo(struct mp__lane *lane)

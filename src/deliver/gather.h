@@ -16,6 +16,8 @@ bool mp__lane_batches(const struct mp__lane *lane);
 bool mp__gather_admits(const struct mp__worker *worker, const struct mp__lane *lane);
 /* Some of the waiting records, so that others have their turn. */
 void mp__gather(struct mp__worker *worker, struct mp__lane *lane);
+/* The next batch that is ready loses what has grown too old since it joined. */
+void mp__gather_expire(struct mp__worker *worker, struct mp__lane *lane);
 /* When the oldest will have waited long enough; INT64_MAX: none gathers. */
 int64_t mp__gather_due_us(const struct mp__worker *worker, const struct mp__lane *lane);
 /* What has waited long enough is ready. */

@@ -18,6 +18,14 @@ static void judge_by_status(const struct mp_response *response, size_t count,
     }
 }
 
+/* There is nobody to be told from. */
+static void drop_split(struct mp_verdict *verdict)
+{
+    if (verdict->kind == MP_VERDICT_SPLIT) {
+        *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+    }
+}
+
 static bool names_one(const struct mp_verdict *members, size_t count)
 {
     for (size_t i = 0; members && i < count; i++) {
@@ -47,16 +55,19 @@ int mp_judge(struct mp_script *script, struct mp_script_state *state,
                 mp_script_call_verdict(state, context, response, verdict, members, err);
         }
     }
+    if (count == 1) {
+        drop_split(verdict);
+    }
+    if (count == 1 && members) {
+        drop_split(&members[0]);
+    }
     bool has_table = names_one(members, count);
-    bool is_void = verdict->kind == MP_VERDICT_SPLIT && count == 1;
-    if (verdict->kind == MP_VERDICT_NONE || is_void) {
+    if (verdict->kind == MP_VERDICT_NONE) {
         *by = has_table ? *by : "default";
         judge_by_status(response, count, verdict);
     }
     for (size_t i = 0; members && i < count; i++) {
-        bool is_own = members[i].kind == MP_VERDICT_NONE ||
-                      (members[i].kind == MP_VERDICT_SPLIT && count == 1);
-        members[i] = is_own ? *verdict : members[i];
+        members[i] = members[i].kind == MP_VERDICT_NONE ? *verdict : members[i];
     }
     return status;
 }

@@ -233,7 +233,12 @@ void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
 bool mp__lane_step(struct mp__worker *worker, struct mp__lane *lane)
 {
     bool is_probe;
-    if (mp__lane_admits(worker, lane, &is_probe) && mp__lane_rate_take(lane)) {
+    bool may_begin = mp__lane_admits(worker, lane, &is_probe);
+    if (may_begin && mp__lane_batches(lane)) {
+        mp__gather_expire(worker, lane);
+        may_begin = lane->groups.ready_count > 0;
+    }
+    if (may_begin && mp__lane_rate_take(lane)) {
         bool has_begun = mp__attempt_begin(worker, lane, is_probe);
         if (!has_begun) {
             mp__lane_rate_give_back(lane);

@@ -59,6 +59,9 @@ bool mp__value_is_undefined(const struct mp_value *value);
 /* Before a request: `max_age`, `required`, accepts, and the functions among the vars, in
  * order of name. Each is a step. */
 int mp__check_age(struct mp__build *build);
+/* The same once more, of a piece that has waited: MP_OK or MP_EDEAD. */
+int mp__item_check_age(struct mp_script *script, const struct mp_context *context,
+                       struct mp_verdict *verdict);
 int mp__check_required(struct mp__build *build);
 int mp__ask_accepts(struct mp__build *build);
 int mp__call_vars(struct mp__build *build);

@@ -50,6 +50,20 @@ int mp_item_build(struct mp_script *script, struct mp_script_state *state,
     return status;
 }
 
+int mp__item_check_age(struct mp_script *script, const struct mp_context *context,
+                       struct mp_verdict *verdict)
+{
+    struct mp__build build;
+    struct mp_error err;
+    if (script->max_age_ms < 0) {
+        return MP_OK;
+    }
+    mp__build_init(&build, script, NULL, context, verdict, &err);
+    int status = mp__check_age(&build);
+    mp__build_fini(&build);
+    return status == MP_EDEAD ? MP_EDEAD : MP_OK;
+}
+
 static int write_key(struct mp__build *build, struct mp_str name, struct mp_buf *out)
 {
     struct mp_value value = mp__build_lookup(build, name);
