@@ -159,6 +159,20 @@ function methods:metrics()
   return self:wait_for(function(value) return value.metrics end, "metrics", "err", from).metrics
 end
 
+--- Begins nothing more and ends what is under way.
+function methods:drain()
+  self:tell({ op = "drain", ms = 10000 })
+  self:wait_for(function(value) return value.drained end, "the drain's end")
+end
+
+--- What it has used of the processors so far.
+function methods:cpu_ms()
+  local file = assert(io.open(("/proc/%d/stat"):format(self.child.pid)))
+  local user, system = file:read("*a"):match("%) %a" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
+  file:close()
+  return (tonumber(user) + tonumber(system)) * 10
+end
+
 --- Ends it in order. No sanitizer may have a word.
 function methods:stop()
   if running[self] then

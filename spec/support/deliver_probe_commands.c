@@ -154,6 +154,8 @@ void mp__probe_obey(struct mp_str command)
         mp_deliver_pause(mp__probe.deliver, name);
     } else if (mp_str_is(op, "resume")) {
         mp_deliver_resume(mp__probe.deliver, name);
+    } else if (mp_str_is(op, "recall")) {
+        mp_deliver_recall(mp__probe.deliver);
     } else if (mp_str_is(op, "in_flight")) {
         tell_in_flight(command);
     } else if (mp_str_is(op, "metrics")) {

@@ -66,19 +66,6 @@ static int join(struct mp__worker *worker, struct mp__lane *lane,
     return status;
 }
 
-/* The queue gives a lane twice a batch's size, or the usual, and no more: when all of
- * that is in groups that gather, and none can be had to fill them, the oldest is not to
- * wait for it. */
-static void relieve(struct mp__lane *lane)
-{
-    const struct mp__groups *groups = &lane->groups;
-    size_t most = 2 * (size_t)lane->partner->current->script->batch.size;
-    most = most > LANE_USUAL ? most : LANE_USUAL;
-    if (groups->ready_count == 0 && groups->gathering_records + lane->flying >= most) {
-        mp__groups_close_oldest(&lane->groups);
-    }
-}
-
 static void gather_one(struct mp__worker *worker, struct mp__lane *lane)
 {
     struct mp_record *record = mp_record_list_pop(&lane->waiting);
@@ -115,11 +102,24 @@ void mp__gather(struct mp__worker *worker, struct mp__lane *lane)
         if (lane->health.breaker != MP__BREAKER_CLOSED) {
             mp__groups_close(&lane->groups, INT64_MAX);
         }
-        if (mp__lane_batches(lane)) {
-            relieve(lane);
-        }
     }
     mp__gather_close_due(worker, lane);
+}
+
+void mp__gather_relieve(struct mp__lane *lane)
+{
+    const struct mp__groups *groups = &lane->groups;
+    if (!mp__lane_batches(lane) || groups->ready_count > 0 || lane->waiting.count > 0) {
+        return;
+    }
+    const struct mp_script *script = lane->partner->current->script;
+    size_t most = 2 * (size_t)script->batch.size;
+    most = most > LANE_USUAL ? most : LANE_USUAL;
+    if (lane->in_flight < script->concurrency &&
+        groups->gathering_records + lane->flying >= most &&
+        groups->gathering_records >= most / 2) {
+        mp__groups_close_oldest(&lane->groups);
+    }
 }
 
 int64_t mp__gather_due_us(const struct mp__worker *worker, const struct mp__lane *lane)

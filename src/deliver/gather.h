@@ -18,6 +18,9 @@ bool mp__gather_admits(const struct mp__worker *worker, const struct mp__lane *l
 void mp__gather(struct mp__worker *worker, struct mp__lane *lane);
 /* The next batch that is ready loses what has grown too old since it joined. */
 void mp__gather_expire(struct mp__worker *worker, struct mp__lane *lane);
+/* The queue gives a lane twice a batch's size, or 256, and no more: when it has all that
+ * and none can be had to fill its groups, the oldest is not to wait for it. */
+void mp__gather_relieve(struct mp__lane *lane);
 /* When the oldest will have waited long enough; INT64_MAX: none gathers. */
 int64_t mp__gather_due_us(const struct mp__worker *worker, const struct mp__lane *lane);
 /* What has waited long enough is ready. */

@@ -214,6 +214,7 @@ void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
     if (lane->ring) {
         return;
     }
+    mp__gather_relieve(lane);
     int64_t alarm_us = mp__gather_due_us(worker, lane);
     if (mp__lane_admits(worker, lane, &is_probe)) {
         bool is_warm = lane->warm_until_ms > worker->mono_ms;
