@@ -26,6 +26,53 @@ describe("a lane", function()
     assert.equal(12, #fake.requests)
   end)
 
+  it("holds no more bodies in flight than it may, and one whatever its size", function()
+    local fake = partner.new({ handler = function() return { hang = true } end })
+    local body = "limits = { concurrency = 100 }, body = function(event) return ('x'):rep(event.n) end"
+    local room = deliver.start({ scripts = { acme = script(fake, body) }, tune = { lane_bodies_bytes = 1000000 } })
+    room:send({ id = "a", count = 20, event = { n = 300000 } })
+    eventually(function() return #fake.hanging >= 2 and room:in_flight() == #fake.hanging end)
+    assert.is_true(room:in_flight() <= 4, room:in_flight())
+    fake.handler = function() return 200 end
+    fake:release()
+    eventually(function() return room:outcomes().settle == 20 end)
+    assert.equal("settle", room:deliver({ id = "b", event = { n = 2000000 } }).outcome)
+  end)
+
+  it("asks a verdict hook that nobody knows about few at first", function()
+    local fake = partner.new({ handler = function() return { hang = true } end })
+    local room = deliver.start({ scripts = { acme = script(fake, "verdict = function() end") } })
+    room:send({ id = "a", count = 20 })
+    eventually(function() return #fake.hanging == 4 end)
+    assert.equal(4, room:in_flight())
+    fake:release()
+    eventually(function() return #fake.hanging >= 8 end)
+    fake.handler = function() return 200 end
+    fake:release()
+    eventually(function() return room:in_flight() == 0 end)
+  end)
+
+  it("asks a verdict hook no more once it has overrun three times, however many are in flight", function()
+    local fake = partner.new({ handler = function() return { hang = true } end })
+    local room = deliver.start({ scripts = { acme = script(fake, "verdict = function(response) while response.body == 'loop' do end end") } })
+    room:send({ id = "warm", count = 20 })
+    eventually(function() return #fake.hanging == 4 end)
+    fake.handler = function() return 200 end
+    fake:release()
+    eventually(function() return room:outcomes().settle == 20 end)
+    fake.handler = function() return { hang = true } end
+    room:send({ id = "a", count = 16 })
+    eventually(function() return #fake.hanging == 16 end)
+    fake:release({ body = "loop" })
+    eventually(function() return room:outcomes().settle == 36 end)
+    local told, asked = 0, 0
+    for _, line in ipairs(room.child.out) do
+      told = told + (line:find("overran its budget too often to be asked", 1, true) and 1 or 0)
+      asked = asked + (line:find("verdict threw: ", 1, true) and line:find("50 ms", 1, true) and 1 or 0)
+    end
+    assert.same({ 3, 13 }, { asked, told })
+  end)
+
   it("that hangs leaves the others alone", function()
     local hang = partner.new({ handler = function() return { hang = true } end })
     local fake = partner.new()

@@ -30,6 +30,19 @@ static int build(struct mp__attempt *attempt, struct mp_verdict *verdict,
     return status == MP_OK ? mp__auth_stamp(attempt, err) : status;
 }
 
+struct building {
+    struct mp__attempt *attempt;
+    struct mp_verdict *verdict;
+    struct mp_error *err;
+    int status;
+};
+
+static void build_aside(void *arg)
+{
+    struct building *building = arg;
+    building->status = build(building->attempt, building->verdict, building->err);
+}
+
 static void conclude(struct mp__attempt *attempt, struct mp__ending *ending)
 {
     mp__attempt_conclude(attempt, ending);
@@ -124,7 +137,12 @@ bool mp__attempt_begin(struct mp__worker *worker, struct mp__lane *lane, bool is
     attempt->began_us = mp_clock_mono_us();
     mp__attempt_enlist(attempt, lane, is_probe);
     mp__attempt_scout(attempt);
-    int status = build(attempt, &verdict, &err);
+    struct building building = {.attempt = attempt, .verdict = &verdict, .err = &err};
+    mp__aside_run(&worker->aside, build_aside, &building);
+    int status = building.status;
+    attempt->body_bytes =
+        attempt->request.body.capacity + attempt->request.body_shown.capacity;
+    lane->bodies_bytes += attempt->body_bytes;
     attempt->has_request = status == MP_OK;
     if (status == MP_OK) {
         mp__transfer_set_fresh(&attempt->transfer, false);

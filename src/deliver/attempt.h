@@ -16,7 +16,8 @@ struct mp__attempt {
     struct mp__batch *batch;  /* NULL: one delivery, by itself */
     struct mp__lane *lane;
     struct mp__generation *generation;
-    int64_t began_us; /* monotonic */
+    int64_t began_us;  /* monotonic */
+    size_t body_bytes; /* as the lane counts them */
     bool is_probe;
     bool is_scout;
     bool has_request;

@@ -179,6 +179,8 @@ void mp__attempt_release(struct mp__attempt *attempt)
     mp__generation_release(attempt->generation);
     worker->in_flight--;
     lane->in_flight--;
+    lane->bodies_bytes -= attempt->body_bytes;
+    attempt->body_bytes = 0;
     lane->used_ms = worker->mono_ms;
     partner->in_flight--;
     atomic_fetch_sub_explicit(&partner->shared->in_flight, 1, memory_order_relaxed);

@@ -106,7 +106,7 @@ static int state_of_hook(const struct mp__attempt *attempt,
     return mp__generation_state(attempt->generation, state, why);
 }
 
-void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
+static void judge(struct mp__attempt *attempt, struct mp__ending *ending)
 {
     struct mp_script *script = attempt->generation->script;
     struct mp_context context = mp__attempt_context(attempt);
@@ -134,4 +134,21 @@ void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
     for (size_t i = 0; ending->members && i < context.member_count; i++) {
         ending->members[i] = ending->verdict;
     }
+}
+
+struct judging {
+    struct mp__attempt *attempt;
+    struct mp__ending *ending;
+};
+
+static void judge_aside(void *arg)
+{
+    struct judging *judging = arg;
+    judge(judging->attempt, judging->ending);
+}
+
+void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending)
+{
+    struct judging judging = {attempt, ending};
+    mp__aside_run(&attempt->worker->aside, judge_aside, &judging);
 }

@@ -19,6 +19,8 @@ struct mp__deliver_tuning mp__deliver_tuning_default(void)
         .overruns_within_ms = 60 * 1000,
         .slow_calls = 3,
         .slow_call_us = 2000,
+        .slow_once_us = 10 * 1000,
+        .lane_bodies_bytes = (size_t)64 * 1024 * 1024,
         .slow_within_ms = 10 * 1000,
         .clean_ms = 60 * 1000,
         .lane_idle_ms = 5 * 60 * 1000,

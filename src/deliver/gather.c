@@ -51,6 +51,23 @@ static int build_piece(struct mp__worker *worker, struct mp__lane *lane,
     return status;
 }
 
+struct building {
+    struct mp__worker *worker;
+    struct mp__lane *lane;
+    const struct mp_record *record;
+    struct mp_item *item;
+    struct mp_verdict *verdict;
+    struct mp_error *err;
+    int status;
+};
+
+static void build_aside(void *arg)
+{
+    struct building *it = arg;
+    it->status =
+        build_piece(it->worker, it->lane, it->record, it->item, it->verdict, it->err);
+}
+
 static int join(struct mp__worker *worker, struct mp__lane *lane,
                 struct mp_record *record, struct mp_item *item)
 {
@@ -75,7 +92,9 @@ static void gather_one(struct mp__worker *worker, struct mp__lane *lane)
     struct mp_item item;
     mp_buf_init(&item.wire, MP_REQUEST_BODY_MAX);
     mp_buf_init(&item.shown, MP_REQUEST_BODY_MAX);
-    int status = build_piece(worker, lane, record, &item, &verdict, &err);
+    struct building building = {worker, lane, record, &item, &verdict, &err, MP_OK};
+    mp__aside_run(&worker->aside, build_aside, &building);
+    int status = building.status;
     bool is_piece = status == MP_OK;
     if (is_piece) {
         status = join(worker, lane, record, &item);

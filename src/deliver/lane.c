@@ -188,6 +188,10 @@ static bool has_place(const struct mp__worker *worker, const struct mp__lane *la
     const struct mp_script *script = partner->current->script;
     int64_t most = script->concurrency;
     bool is_judged = !worker->is_slow && (script->hooks & MP_HOOK_VERDICT);
+    if (lane->in_flight > 0 &&
+        lane->bodies_bytes >= worker->room->tuning.lane_bodies_bytes) {
+        return false;
+    }
     if (lane->in_flight >= most ||
         (is_judged && lane->in_flight >= partner->judged + UNJUDGED_MAX)) {
         return false;

@@ -30,6 +30,7 @@ struct mp__lane {
     int64_t alarm_us;          /* monotonic */
     size_t alarm_at;           /* its place among the alarms; 0: none */
     unsigned in_flight;
+    size_t bodies_bytes;    /* of those in flight */
     unsigned multi, weight; /* its share of curl's multis */
     bool is_paused;
     bool has_overrun; /* too often: what is in flight asks the script nothing more */

@@ -216,7 +216,8 @@ void mp__partner_called(struct mp__worker *worker, struct mp__lane *lane, int64_
         is_slow =
             worker->mono_ms - partner->slow_last_ms >= worker->room->tuning.clean_ms;
     } else if (is_slow) {
-        is_slow = has_been_slow(worker, partner) || has_overrun;
+        bool at_once = has_overrun || us > worker->room->tuning.slow_once_us;
+        is_slow = has_been_slow(worker, partner) || at_once;
     }
     struct mp__news *news;
     if (!is_slow || partner->told_move || !partner->current ||

@@ -23,13 +23,15 @@ struct mp__deliver_tuning {
     int64_t overruns_within_ms;
     unsigned slow_calls; /* that move a partner away; <= MP__SLOW_CALLS_MAX */
     int64_t slow_call_us;
+    int64_t slow_once_us; /* one such call is enough */
     int64_t slow_within_ms;
     int64_t clean_ms; /* without a slow call: back to where it was */
     int64_t lane_idle_ms;
-    unsigned in_flight_max;  /* attempts of one worker */
-    unsigned lookups_max;    /* name lookups of one worker */
-    int64_t lookup_fresh_ms; /* a name counts as looked up so long */
-    int64_t token_wait_ms;   /* after a token endpoint failed; then doubled */
+    size_t lane_bodies_bytes; /* that a lane holds in flight before it begins no more */
+    unsigned in_flight_max;   /* attempts of one worker */
+    unsigned lookups_max;     /* name lookups of one worker */
+    int64_t lookup_fresh_ms;  /* a name counts as looked up so long */
+    int64_t token_wait_ms;    /* after a token endpoint failed; then doubled */
     int64_t token_wait_max_ms;
     int64_t token_refused_ms; /* one that came for a refused one is believed so long */
     size_t log_bytes_max;

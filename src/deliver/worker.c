@@ -3,14 +3,11 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "moonpost/log.h"
 
 #define TURN_ATTEMPTS_MAX 128
 #define TURN_US_MAX       2000
-#define SLOW_NICE         10
 #define HAND_OVER_MAX     64 /* records */
 #define HAND_OVER_US      1000
 #define LINES_MAX         ((size_t)1024 * 1024 * 1024)
@@ -272,15 +269,13 @@ static void run(void *arg)
     sigfillset(&all); /* signals are the main loop's; a closed socket is an error, not a
                          signal */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
-    if (worker->is_slow) { /* where processors are few the others come first */
-        setpriority(PRIO_PROCESS, (id_t)gettid(), SLOW_NICE);
-    }
     pthread_setname_np(pthread_self(), worker->is_slow ? "mp-slow" : "mp-worker");
     look_at_clocks(worker);
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_timer_start(&worker->sweep, on_sweep, sweep_ms, sweep_ms);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     mp__attempt_log_give(worker->room->log, &worker->lines);
+    mp__aside_stop(&worker->aside);
     free_contents(worker);
     uv_loop_close(&worker->loop);
     mp__worker_news(worker, MP__NEWS_STOPPED);
@@ -301,6 +296,9 @@ int mp__worker_start(struct mp__worker *worker, struct mp_error *err)
     pthread_mutex_init(&worker->lock, NULL);
     status =
         mp__curl_loop_init(&worker->curl, &worker->loop, mp__transfer_is_established);
+    if (status == MP_OK && worker->is_slow) {
+        status = mp__aside_start(&worker->aside);
+    }
     int failed = status == MP_OK
                      ? uv_thread_create_ex(&worker->thread, &options, run, worker)
                      : UV_ENOMEM;

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "alarms.h"
+#include "aside.h"
 #include "attempt.h"
 #include "attempt_log.h"
 #include "auth.h"
@@ -34,6 +35,7 @@ struct mp__worker {
     struct mp__room *room;
     unsigned number;
     bool is_slow;
+    struct mp__aside aside; /* the slow worker's; no other has it started */
     uv_thread_t thread;
     uv_loop_t loop;
     struct mp__wake wake;
