@@ -121,6 +121,10 @@ function methods.release(self, name)
   c.mp__kafka_lanes_release(self.c, slice.of(name))
 end
 
+function methods.depth(self, name, records)
+  c.mp__kafka_lanes_set_depth(self.c, slice.of(name), records)
+end
+
 function methods.count(self, name)
   return tonumber(c.mp__kafka_lanes_count(self.c, slice.of(name or "")))
 end

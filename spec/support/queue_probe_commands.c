@@ -115,6 +115,12 @@ static void do_release(char **word, int count)
     mp_queue_release(mp__probe.queue, mp_str_of(word[1]));
 }
 
+static void do_depth(char **word, int count)
+{
+    (void)count;
+    mp_queue_set_depth(mp__probe.queue, mp_str_of(word[1]), (size_t)atoll(word[2]));
+}
+
 static void do_pause(char **word, int count)
 {
     (void)count;
@@ -195,6 +201,7 @@ static const struct {
     {"quiet", do_quiet},
     {"hold", do_hold},
     {"release", do_release},
+    {"depth", do_depth},
     {"pause", do_pause},
     {"unpause", do_unpause},
     {"list", mp__probe_list},
