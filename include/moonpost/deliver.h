@@ -36,8 +36,8 @@ MP_MUST_CHECK int mp_batch_key(const struct mp_script *script,
                                const struct mp_record *record, struct mp_buf *out);
 /* What an exchange means: `answers`, then the verdict hook, then the status. `by` is
  * static: "answers", "verdict" or "default". In a batch `members` gets each one's own,
- * never NONE (SPLIT is all of them); else NULL. MP_ESCRIPT, MP_EBUDGET: the hook threw,
- * the default holds, `err` says why. */
+ * never NONE; those with SPLIT go again in halves; else NULL. MP_ESCRIPT, MP_EBUDGET: the
+ * hook threw, the default holds, `err` says why. Without a state no hook is asked. */
 MP_MUST_CHECK int mp_judge(struct mp_script *script, struct mp_script_state *state,
                            const struct mp_context *context,
                            const struct mp_response *response, struct mp_verdict *verdict,
