@@ -102,6 +102,11 @@ static void on_collect(void *arg)
     mp_series_set(mp_metrics_gauge(app->metrics, "moonpost_waiting",
                                    "Deliveries neither settled nor dead.", NULL, 0),
                   (int64_t)mp_queue_waiting(app->queue, (struct mp_str){0}));
+    mp_series_set(mp_metrics_gauge(app->metrics, "moonpost_lua_states",
+                                   "Lua states that are open: none for scripts without "
+                                   "functions.",
+                                   NULL, 0),
+                  mp_script_states());
 }
 
 static int open_embedded(struct app *app, const struct mp_queue_owner *owner)

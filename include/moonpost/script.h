@@ -45,6 +45,8 @@ struct mp_script_state;
 MP_MUST_CHECK int mp_script_state_new(struct mp_script *script,
                                       struct mp_script_state **out, struct mp_error *err);
 void mp_script_state_free(struct mp_script_state *state);
+/* How many there are in this process. A script without functions never has one. */
+int64_t mp_script_states(void);
 
 /* What a hook is told of the delivery: the event and `ctx`. In a batch's url, headers,
  * body and hooks `record` is the first member's, `ctx.id` the batch's, `ctx.ids` all; the

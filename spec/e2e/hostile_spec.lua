@@ -110,6 +110,28 @@ describe("a hostile script in a running Moonpost", function()
     rt:stop(60000)
   end)
 
+  it("is the only kind that costs Lua: one without functions never has a state", function()
+    local fake = partner.new()
+    local function states(rt)
+      return tonumber(rt:get("/metrics").body:match("\nmoonpost_lua_states (%d+)"))
+    end
+    local rt = runtime.start({ scripts = {
+      plain = ([[return { url = %q, method = "POST", vars = { v = by("k", { a = 1 }, 2) }, required = { "k" }, missing = "drop",
+        headers = { X = "{v}" }, body = { k = "{k}", n = number "{n}" }, answers = { { status = 200, "delivered" } } }]]):format(fake:url("/plain?k={k}")),
+      hooked = ("return { url = %q, accepts = function() return true end }"):format(fake:url("/hooked")),
+    } })
+    local ids = {}
+    for i = 1, 20 do
+      ids[i] = rt:accept("/events/plain", { k = "a", n = i })[1]
+    end
+    for _, id in ipairs(ids) do
+      assert.equal("delivered", rt:attempt(id).verdict)
+    end
+    assert.equal(0, states(rt))
+    assert.equal("delivered", rt:attempt(rt:accept("/events/hooked", {})[1]).verdict)
+    assert.equal(1, states(rt))
+  end)
+
   it("is called on a thread that stands back, once it is known to be slow", function()
     local fake = partner.new()
     local rt = runtime.start({ scripts = { acme = ("return { url = %q,\naccepts = function() local n = 0 for i = 1, 2e6 do n = n + i end return true end }")

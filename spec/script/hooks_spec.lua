@@ -106,6 +106,31 @@ describe("a call", function()
       assert.equal("true 2", seen("{\"a\":[null,5]}", "return tostring(event.a[1] == json.null) .. \" \" .. #event.a"))
     end)
 
+    it("whole, by whatever way it looks first", function()
+      for _, code in ipairs({ "return event.a .. event.b", "local out = {} for k, v in pairs(event) do out[k] = v end return out.a .. out.b",
+        "local k, v = next(event) return k == \"a\" and v .. event.b or event.a .. v", "return json.encode(event):gsub(\"[^12]\", \"\"), nil",
+        "return (\"ab\"):gsub(\".\", event), nil", "event.c = 3 return event.a .. event.b", "return get(event, \"a\") .. event.b",
+        "return num(event, \"a\") .. num(event, \"b\")", "return uri.expand(\"{a}{b}\", event)", "local copy = event return copy.a .. event.b",
+        "local ok, e = pcall(error, event) return e.a .. e.b", "return (tostring(#event):gsub(\"0\", \"\")) .. event.a .. event.b",
+        "local keys = 0 for _ in next, event do keys = keys + 1 end return event.a .. keys" }) do
+        assert.equal("12", (script.run(code, "{\"a\":1,\"b\":2}")), code)
+      end
+      local _, err = script.run("error(event)", "{\"a\":1}")
+      assert.equal("scripts/acme.lua:2: {\"a\":1}", err)
+      for _, code in ipairs({ "return ctx.id", "for k, v in pairs(ctx) do if k == \"id\" then return v end end", "return json.decode(json.encode(ctx)).id",
+        "ctx.id = \"0191-id\" return ctx.partner == \"acme\" and ctx.id" }) do
+        assert.equal("0191-id", (script.run(code)), code)
+      end
+    end)
+
+    it("empty, when it was kept unread from an earlier call", function()
+      local state = assert(script.state("local kept return { " .. URL .. "headers = { X = function(event, ctx)\n"
+        .. "if not kept then kept = { event, ctx } return \"kept\" end\n"
+        .. "return tostring(kept[1].n) .. tostring(kept[2].id) .. event.n end } }"))
+      assert.equal("kept", (script.leaf(state, 0, "{\"n\":1}")))
+      assert.equal("nilnil2", (script.leaf(state, 0, "{\"n\":2}")))
+    end)
+
     it("with escapes undone and nesting kept", function()
       assert.equal("a\"b\\/\n\195\169\240\159\152\128", seen("{\"a\":[{\"b\":\"a\\\"b\\\\\\/\\n\\u00e9\\ud83d\\ude00\"}]}", "return event.a[1].b"))
     end)

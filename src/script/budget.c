@@ -18,6 +18,18 @@
 #define NS_PER_MS    INT64_C(1000000)
 #define SPENT_SIGNAL SIGURG /* ignored where nobody waits for it */
 
+/* A thread's place with the watchdog. */
+struct mp__slot {
+    struct mp__slot *next, **link;
+    _Atomic uint64_t armed; /* the number of the call under way; 0: none */
+    _Atomic int clock;      /* the thread's CPU clock */
+    _Atomic uint64_t spent; /* the number of the call that has overrun */
+    lua_State *_Atomic lua; /* what runs it, while its hook may be set */
+    pthread_t thread;
+    uint64_t seen; /* the watchdog's own: the call it times, and since when */
+    int64_t since_ns;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct mp__slot *slots;

@@ -42,6 +42,7 @@ static void one_line(const char *from, size_t length, char *to, size_t size)
 static void describe_table(struct mp_script_state *state, int index)
 {
     lua_State *lua = state->lua;
+    mp__force(state, index);
     lua_pushliteral(lua, "message");
     lua_rawget(lua, index);
     if (lua_type(lua, -1) != LUA_TSTRING) {

@@ -5,13 +5,9 @@
 #include "moonpost/json.h"
 #include "values.h"
 
-/* What a hook is told of its delivery. Decoded afresh for each call, so that no hook sees
- * what another did to its copy. */
+/* What a hook is told of its delivery, and what it asks of the event. */
 
-void mp__push_event(struct mp_script_state *state)
-{
-    mp__push_json(state, state->context->record->event);
-}
+#define SMALL_EVENT_BYTES 2048
 
 static void set_text(lua_State *lua, const char *key, struct mp_str text)
 {
@@ -49,12 +45,11 @@ static void push_ids(lua_State *lua, const struct mp_context *context)
     }
 }
 
-void mp__push_context(struct mp_script_state *state)
+void mp__fill_context(struct mp_script_state *state)
 {
     lua_State *lua = state->lua;
     const struct mp_context *context = state->context;
     const struct mp_record *record = context->record;
-    lua_createtable(lua, 0, 12);
     set_text(lua, "id", context->members ? context->batch_id : record->id);
     if (context->members) {
         push_ids(lua, context);
@@ -141,11 +136,31 @@ static bool push_path(lua_State *lua, int table, struct mp_str path)
     return false;
 }
 
+/* Of an event that nobody has read yet one value alone is made, while looking it up costs
+ * less than making all. */
+static bool push_from_text(struct mp_script_state *state, struct mp_str path)
+{
+    struct mp_str event = state->context->record->event, raw;
+    if (!mp_json_path(event, path, &raw) || mp_json_kind(raw) == MP_JSON_NULL) {
+        return false;
+    }
+    mp__push_json(state, raw);
+    return true;
+}
+
 static bool push_got(lua_State *lua)
 {
+    struct mp_script_state *state = mp__state_of(lua);
     lua_settop(lua, 2);
-    return lua_type(lua, 2) == LUA_TSTRING && lua_objlen(lua, 2) <= 1024 &&
-           push_path(lua, 1, mp__str_at(lua, 2)) && !mp__is_null(lua, -1);
+    if (lua_type(lua, 2) != LUA_TSTRING || lua_objlen(lua, 2) > 1024) {
+        return false;
+    }
+    if (mp__is_lazy_event(state, 1) &&
+        state->context->record->event.length <= SMALL_EVENT_BYTES) {
+        return push_from_text(state, mp__str_at(lua, 2));
+    }
+    mp__force(state, 1);
+    return push_path(lua, 1, mp__str_at(lua, 2)) && !mp__is_null(lua, -1);
 }
 
 static int get(lua_State *lua)

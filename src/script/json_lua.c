@@ -163,10 +163,10 @@ static bool next_item(struct json_reader *reader, char close)
     return true;
 }
 
-static void push_object(struct json_reader *reader)
+/* Into the table on top. */
+static void fill_object(struct json_reader *reader)
 {
     lua_State *lua = reader->state->lua;
-    lua_createtable(lua, 0, 4);
     for (reader->at++; next_item(reader, '}');) {
         push_string(reader);
         skip_space(reader);
@@ -179,6 +179,12 @@ static void push_object(struct json_reader *reader)
         }
         lua_rawset(lua, -3);
     }
+}
+
+static void push_object(struct json_reader *reader)
+{
+    lua_createtable(reader->state->lua, 0, 4);
+    fill_object(reader);
 }
 
 static void push_list(struct json_reader *reader)
@@ -240,4 +246,13 @@ void mp__push_json(struct mp_script_state *state, struct mp_str raw)
     struct json_reader reader = {state, raw.data, raw.data + raw.length};
     skip_space(&reader);
     push_value(&reader);
+}
+
+void mp__fill_json(struct mp_script_state *state, struct mp_str raw)
+{
+    struct json_reader reader = {state, raw.data, raw.data + raw.length};
+    skip_space(&reader);
+    if (*reader.at == '{') {
+        fill_object(&reader);
+    }
 }

@@ -94,6 +94,7 @@ struct mp__shape mp__push_shape(struct mp_script_state *state, int index)
 {
     lua_State *lua = state->lua;
     luaL_checkstack(lua, 8, "a table is nested too deep");
+    mp__force(state, index);
     struct census census = count_keys(lua, index);
     struct mp__shape shape = {.kind = MP__SHAPE_OBJECT, .count = census.names};
     if (census.others > 0) {

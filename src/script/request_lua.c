@@ -27,6 +27,8 @@ static void forget(struct mp_script_state *state, enum mp__kept which)
 static void push_headers(struct mp_script_state *state, const struct mp_request *request)
 {
     lua_State *lua = state->lua;
+    lua_newtable(lua);
+    mp__keep(state, MP__KEPT_SPELLING);
     lua_createtable(lua, 0, (int)request->header_count);
     for (size_t i = 0; i < request->header_count; i++) {
         mp__push_str(lua, mp_header_name(request, i));
@@ -47,18 +49,15 @@ void mp__push_request(struct mp_script_state *state, const struct mp_request *re
     lua_setfield(lua, -2, "method");
     mp__push_hidden(state, mp_buf_str(&request->url), mp_request_url_shown(request));
     lua_setfield(lua, -2, "url");
-    push_headers(state, request);
-    lua_setfield(lua, -2, "headers");
     mp__push_kept(state, MP__KEPT_REQUEST);
     lua_setmetatable(lua, -2);
     lua_pushvalue(lua, -1);
     mp__keep(state, MP__KEPT_NOW_REQUEST);
-    lua_newtable(lua);
-    mp__keep(state, MP__KEPT_SPELLING);
+    forget(state, MP__KEPT_SPELLING);
     forget(state, MP__KEPT_NOW_BODY);
     forget(state, MP__KEPT_NOW_QUERY);
     state->request = request;
-    state->body_is_set = false;
+    state->body_is_set = state->headers_are_seen = false;
 }
 
 static void push_body(struct mp_script_state *state)
@@ -115,6 +114,14 @@ static int index_request(lua_State *lua)
         push_query(state);
         return 1;
     }
+    if (mp_str_is(key, "headers") && !state->headers_are_seen) {
+        state->headers_are_seen = true;
+        push_headers(state, state->request);
+        lua_pushvalue(lua, 2);
+        lua_pushvalue(lua, -2);
+        lua_rawset(lua, 1);
+        return 1;
+    }
     return 0;
 }
 
@@ -150,6 +157,7 @@ void mp__assign_query(struct mp_script_state *state)
     }
     push_query(state); /* what was there is what the new table is compared with */
     lua_pop(lua, 1);
+    mp__force(state, lua_gettop(lua));
     lua_pushvalue(lua, -1);
     mp__keep(state, MP__KEPT_NOW_QUERY);
 }
@@ -171,6 +179,7 @@ static int newindex_request(lua_State *lua)
         mp__assign_query(state);
     } else if (mp_str_is(key, "method") || mp_str_is(key, "url") ||
                mp_str_is(key, "headers")) {
+        state->headers_are_seen = state->headers_are_seen || mp_str_is(key, "headers");
         lua_rawset(lua, 1);
     } else {
         const char *near = mp__near_miss(key, mp__request_fields);

@@ -9,6 +9,7 @@
 static void merge_returned(struct mp_script_state *state, int from, int to)
 {
     lua_State *lua = state->lua;
+    mp__force(state, from);
     for (size_t i = 0; mp__request_fields[i]; i++) {
         const char *field = mp__request_fields[i];
         lua_pushstring(lua, field);
@@ -25,6 +26,8 @@ static void merge_returned(struct mp_script_state *state, int from, int to)
             lua_pushstring(lua, field);
             lua_pushvalue(lua, -2);
             lua_rawset(lua, to);
+            state->headers_are_seen =
+                state->headers_are_seen || strcmp(field, "headers") == 0;
         }
         lua_pop(lua, 1);
     }
@@ -78,6 +81,18 @@ static void take_text(struct mp_script_state *state, const char *what,
     }
 }
 
+static bool has_secret(struct mp_script_state *state, int table)
+{
+    lua_State *lua = state->lua;
+    for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
+        if (mp__secret_at(state, lua_gettop(lua))) {
+            lua_pop(lua, 2);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void take_url(struct mp_script_state *state, struct mp_request *request)
 {
     take_text(state, "request.url", &request->url, &request->url_shown);
@@ -85,7 +100,10 @@ static void take_url(struct mp_script_state *state, struct mp_request *request)
     mp__push_kept(state, MP__KEPT_NOW_QUERY);
     mp__push_kept(state, MP__KEPT_OLD_QUERY);
     int now = lua_gettop(lua) - 1;
-    if (lua_istable(lua, now)) {
+    if (lua_istable(lua, now) && request->url_shown.length == 0 &&
+        !has_secret(state, now)) {
+        mp__query_write(state, now, now + 1, false, &request->url);
+    } else if (lua_istable(lua, now)) {
         mp_buf_reset(&state->shown);
         if (request->url_shown.length == 0) {
             mp__check_status(
@@ -204,6 +222,7 @@ static int take_headers(struct mp_script_state *state, struct mp_request *reques
         luaL_error(lua, "request.headers is a %s: it is a table",
                    luaL_typename(lua, table));
     }
+    mp__force(state, table);
     if (lua_getmetatable(lua, table)) {
         lua_pop(lua, 1);
         remove_missing(state, table, request);
@@ -252,6 +271,9 @@ int mp__take_request(struct mp_script_state *state, int index, struct mp_request
     lua_rawget(lua, table);
     take_url(state, request);
     take_body(state, request);
+    if (!state->headers_are_seen) {
+        return MP_OK;
+    }
     lua_pushliteral(lua, "headers");
     lua_rawget(lua, table);
     return take_headers(state, request, err);

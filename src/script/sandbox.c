@@ -10,8 +10,8 @@
  * reads fall through to the real one, and from there to an error, so that a misspelt name
  * is told. */
 
-static const char *const base_names[] = {"assert", "error", "ipairs", "next",     "pairs",
-                                         "select", "type",  "unpack", "tonumber", NULL};
+static const char *const base_names[] = {"assert", "error",  "ipairs",   "select",
+                                         "type",   "unpack", "tonumber", NULL};
 static const char *const string_names[] = {"byte",    "char", "len",   "lower", "rep",
                                            "reverse", "sub",  "upper", NULL};
 static const char *const table_names[] = {"concat", "maxn", "remove", NULL};
@@ -342,6 +342,7 @@ void mp__sandbox_open(struct mp_script_state *state)
     lua_pushliteral(lua, "");
     lua_call(lua, 1, 0);
     copy_names(lua, LUA_GLOBALSINDEX, globals, base_names);
+    mp__lazy_functions(lua, LUA_GLOBALSINDEX, globals);
     add_library(lua, globals, luaopen_string, LUA_STRLIBNAME, string_names);
     add_library(lua, globals, luaopen_table, LUA_TABLIBNAME, table_names);
     add_library(lua, globals, luaopen_math, LUA_MATHLIBNAME, math_names);

@@ -80,6 +80,7 @@ static void set_up(struct mp_script_state *state, void *arg)
     mp__secret_open(state);
     mp__response_open(state);
     mp__request_open(state);
+    mp__lazy_open(state);
     mp__sandbox_open(state);
 }
 
@@ -102,8 +103,16 @@ static void load(struct mp_script_state *state, void *arg)
     state->is_loading = false;
 }
 
+static _Atomic int64_t states;
+
+int64_t mp_script_states(void)
+{
+    return atomic_load_explicit(&states, memory_order_relaxed);
+}
+
 static void free_state(struct mp_script_state *state)
 {
+    atomic_fetch_sub_explicit(&states, 1, memory_order_relaxed);
     if (state->lua) {
         lua_close(state->lua);
     }
@@ -119,6 +128,7 @@ int mp__state_open(struct mp_script *planned, struct mp_script_state **out,
     if (!state) {
         return mp_error_set(err, MP_ENOMEM, "could not make a Lua state: out of memory");
     }
+    atomic_fetch_add_explicit(&states, 1, memory_order_relaxed);
     mp_buf_init(&state->scratch, SCRATCH_BYTES);
     mp_buf_init(&state->shown, SCRATCH_BYTES);
     state->script = planned;

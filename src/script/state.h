@@ -3,7 +3,6 @@
 
 #include <lauxlib.h>
 #include <lua.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -22,18 +21,6 @@
 #define MP__SOURCE_BYTES  ((size_t)1024 * 1024)
 #define MP__SUBJECT_BYTES ((size_t)1024 * 1024)
 
-/* A thread's place with the watchdog. */
-struct mp__slot {
-    struct mp__slot *next, **link;
-    _Atomic uint64_t armed; /* the number of the call under way; 0: none */
-    _Atomic int clock;      /* the thread's CPU clock */
-    _Atomic uint64_t spent; /* the number of the call that has overrun */
-    lua_State *_Atomic lua; /* what runs it, while its hook may be set */
-    pthread_t thread;
-    uint64_t seen; /* the watchdog's own: the call it times, and since when */
-    int64_t since_ns;
-};
-
 /* Values made once, kept in the registry. */
 enum mp__kept {
     MP__KEPT_HANDLER = 1,
@@ -49,6 +36,9 @@ enum mp__kept {
     MP__KEPT_NOW_BODY,    /* its body, once read or assigned, */
     MP__KEPT_NOW_QUERY,   /* and its query, as it is and as it was */
     MP__KEPT_OLD_QUERY,
+    MP__KEPT_LAZY,      /* the metatable of event and ctx until they are read, */
+    MP__KEPT_NOW_EVENT, /* and those of the call under way */
+    MP__KEPT_NOW_CONTEXT,
     MP__KEPT_SPELLING, /* how the hook wrote the fields it added, by lower case */
     MP__KEPT_MARKER,
     MP__KEPT_MODULES, /* what was required, by name */
@@ -56,6 +46,7 @@ enum mp__kept {
 };
 
 struct mp__module;
+struct mp__slot; /* a thread's place with the watchdog */
 struct mp_script_state {
     lua_State *lua;
     struct mp_script *script;
@@ -73,6 +64,7 @@ struct mp_script_state {
     const struct mp_context *context; /* of the call under way, or NULL */
     const struct mp_request *request;
     bool body_is_set;
+    bool headers_are_seen; /* request.headers was read or assigned */
     bool uses_secrets;
     const struct mp__module *requiring; /* the module that is running; NULL: none */
     int64_t load_ms;      /* what time.now() says while it loads; 0: not asked yet */

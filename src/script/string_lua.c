@@ -311,6 +311,7 @@ static int gsub(lua_State *lua)
     } else if (type != LUA_TSTRING && type != LUA_TTABLE && type != LUA_TFUNCTION) {
         return luaL_argerror(lua, 3, "string/function/table expected");
     }
+    mp__force(state, 3);
     double most = luaL_optnumber(lua, 4, (double)subject.length + 1);
     if (state->gsub_nesting >= MP__GSUB_MAX) {
         return luaL_error(lua, "gsub is nested over %d deep", MP__GSUB_MAX);

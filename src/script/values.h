@@ -18,6 +18,9 @@ void mp__check_status(lua_State *lua, int status); /* throws for what is not MP_
 
 /* JSON to Lua; `raw` has been checked. Null is nil in an object, json.null elsewhere. */
 void mp__push_json(struct mp_script_state *state, struct mp_str raw);
+void mp__fill_json(struct mp_script_state *state, struct mp_str raw); /* an object's
+                                                                         members into the
+                                                                         table on top */
 /* Lua to JSON: keys sorted, 17 digits. */
 void mp__write_json(struct mp_script_state *state, int index, struct mp_buf *out);
 void mp__write_number(lua_State *lua, double number, struct mp_buf *out);
@@ -59,6 +62,14 @@ int mp__secret_new(lua_State *lua); /* the script's `secret` */
 /* Tables for hooks. */
 void mp__push_event(struct mp_script_state *state);
 void mp__push_context(struct mp_script_state *state);
+void mp__fill_context(struct mp_script_state *state); /* the table on top */
+/* An event or ctx that was not read yet is filled: for whoever reads a script's table
+ * raw. `index` is from the bottom. */
+void mp__force(struct mp_script_state *state, int index);
+bool mp__is_lazy_event(struct mp_script_state *state, int index);
+void mp__lazy_open(struct mp_script_state *state);
+/* Our next and pairs into the table at `to`; the stock ones are at `from`. */
+void mp__lazy_functions(lua_State *lua, int from, int to);
 void mp__push_response(struct mp_script_state *state, const struct mp_response *response);
 void mp__push_request(struct mp_script_state *state, const struct mp_request *request);
 /* Writes back what the hook left: the table at `index`, or the one pushed when nil.
