@@ -29,6 +29,7 @@ local tables = {
   { "100,000 hosts", many(1e5, "i] = \"https://h\" .. i .. \".example\"") .. "return { " .. U .. ", hosts = t }", "more than 64" },
   { "100,000 answers", many(1e5, "i] = { status = 400, \"dead\" }") .. "return { " .. U .. ", answers = t }", "more than 256" },
   { "100,000 defaults", many(1e5, "\"k\" .. i] = \"v\"") .. "return { " .. U .. ", defaults = t }", "" },
+  { "megabytes of macros", "return { url = \"https://a.example/\" .. uri.macros((\"[a](\"):rep(1e6)) }", "" },
   { "a pattern of stars", "return { " .. U .. ", subscribes = { (\"*a\"):rep(1e5) } }", "1 to 256 bytes" },
   { "a header of five megabytes", "return { " .. U .. ", headers = { X = (\"x\"):rep(5e6) } }", "more than 64 KiB" },
   { "a template of a million places", "return { " .. U .. ", body = text((\"{x}\"):rep(1e6)) }", "" },

@@ -57,8 +57,10 @@ static bool is_identifier(struct mp_str text)
 static bool ends_a_name(const char *at, const char *end)
 {
     while (at < end && (*at == '[' || *at == '(')) {
-        const char *close = memchr(at, *at == '[' ? ']' : ')', (size_t)(end - at));
-        if (!close || close - at > INSIDE_MAX) {
+        size_t left = (size_t)(end - at);
+        const char *close = memchr(at, *at == '[' ? ']' : ')',
+                                   left <= INSIDE_MAX ? left : INSIDE_MAX + 1);
+        if (!close) {
             return false;
         }
         at = close + 1;
@@ -117,6 +119,7 @@ static void convert(struct macros *macros, struct mp_str text)
     mp_buf_reset(macros->out);
     for (const char *at = text.data; at < end;) {
         const char *next = NULL;
+        mp__budget_check(macros->state);
         for (size_t i = 0; i < sizeof(syntaxes) / sizeof(*syntaxes) && !next; i++) {
             next = convert_one(macros, &syntaxes[i], at, end);
         }
