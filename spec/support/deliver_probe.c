@@ -5,8 +5,8 @@
  * N] PARTNER=FILE…
  * {"op":"send","partner","id","event"[,"attempts","count","lane","endpoint_method","endpoint_url"]}
  * {"op":"script","partner"[,"path"]}  {"op":"pause","name"}  {"op":"resume","name"}
- * {"op":"in_flight","partner"}  {"op":"metrics"}  {"op":"recall"}  {"op":"drain","ms"};
- * the end of stdin closes. */
+ * {"op":"in_flight","partner"}  {"op":"hold_lookups"}  {"op":"let_lookups"}
+ * {"op":"metrics"}  {"op":"recall"}  {"op":"drain","ms"}; the end of stdin closes. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

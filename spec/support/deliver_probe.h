@@ -35,6 +35,9 @@ void mp__probe_load_script(struct mp_str partner, const char *path);
 /* An mp_deliver_drain callback: closes the room. */
 void mp__probe_on_last_drained(void *arg);
 
+/* Whether names are looked up, or waited for. */
+void mp__probe_hold_lookups(bool hold);
+
 void mp__probe_bench(void);
 /* Some of them came back. */
 void mp__probe_bench_more(void);

@@ -158,6 +158,8 @@ void mp__probe_obey(struct mp_str command)
         mp_deliver_recall(mp__probe.deliver);
     } else if (mp_str_is(op, "in_flight")) {
         tell_in_flight(command);
+    } else if (mp_str_is(op, "hold_lookups") || mp_str_is(op, "let_lookups")) {
+        mp__probe_hold_lookups(mp_str_is(op, "hold_lookups"));
     } else if (mp_str_is(op, "metrics")) {
         tell_metrics();
     } else if (mp_str_is(op, "drain")) {
