@@ -81,7 +81,13 @@ struct mp__ending {
     bool goes_again; /* at once: no attempt spent, nothing held against the lane */
     int64_t duration_us;
 };
-/* The records are told their outcome; those to be split wait to be. */
+/* In shown.c. What others said, without secrets and tokens: the whys in place; `shown` is
+ * the response from then on. */
+void mp__ending_hide(struct mp__attempt *attempt, struct mp__ending *ending,
+                     size_t member_count, struct mp_response *shown);
+void mp__error_hide(struct mp__worker *worker, const struct mp__generation *generation,
+                    struct mp_error *err);
 /* After an exchange: fills in the verdict. */
 void mp__attempt_judge(struct mp__attempt *attempt, struct mp__ending *ending);
+/* The records are told their outcome; those to be split wait to be. */
 void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending);

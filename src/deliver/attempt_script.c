@@ -33,10 +33,12 @@ void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
     bool has_overrun = status == MP_EBUDGET;
     bool is_current = generation == lane->partner->current;
     if (status == MP_ESCRIPT || has_overrun) {
-        complain(worker, lane->partner, err);
-    }
-    if (is_current && (status == MP_ESCRIPT || has_overrun)) {
-        mp__lane_threw(worker, lane, id, err->text, has_overrun);
+        struct mp_error told = *err;
+        mp__error_hide(worker, generation, &told);
+        complain(worker, lane->partner, &told);
+        if (is_current) {
+            mp__lane_threw(worker, lane, id, told.text, has_overrun);
+        }
     }
     if (is_current) {
         mp__partner_called(worker, lane, mp_clock_cpu_us() - since_us, has_overrun);

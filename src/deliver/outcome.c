@@ -191,6 +191,8 @@ static void tell_lane(struct mp__attempt *attempt, const struct mp__ending *endi
 void mp__attempt_conclude(struct mp__attempt *attempt, struct mp__ending *ending)
 {
     const struct mp__batch *batch = attempt->batch;
+    struct mp_response shown;
+    mp__ending_hide(attempt, ending, batch ? batch->count : 0, &shown);
     tell_lane(attempt, ending);
     if (ending->is_exchange) {
         mp_histogram_observe_us(attempt->lane->partner->shared->duration,

@@ -259,6 +259,8 @@ static void free_contents(struct mp__worker *worker)
     mp__lookups_fini(&worker->lookups);
     mp__curl_loop_fini(&worker->curl);
     mp_buf_fini(&worker->lines);
+    mp_buf_fini(&worker->hidden[0]);
+    mp_buf_fini(&worker->hidden[1]);
 }
 
 static void run(void *arg)
@@ -287,6 +289,8 @@ int mp__worker_start(struct mp__worker *worker, struct mp_error *err)
     uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
                                    .stack_size = MP_SCRIPT_STACK_BYTES};
     mp_buf_init(&worker->lines, LINES_MAX);
+    mp_buf_init(&worker->hidden[0], LINES_MAX);
+    mp_buf_init(&worker->hidden[1], LINES_MAX);
     worker->lookups.max = worker->room->tuning.lookups_max;
     int status = open_loop(worker);
     if (status != MP_OK) {

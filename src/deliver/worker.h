@@ -63,6 +63,7 @@ struct mp__worker {
     struct mp__attempt
         *again; /* waited for a lookup and may go on; chained by wait_next */
     struct mp_buf lines;
+    struct mp_buf hidden[2]; /* of shown.c */
     struct mp_record_list outcomes;
     struct mp__news *news, *news_tail;
     int64_t wall_ms, mono_ms, mono_us; /* as this turn began */

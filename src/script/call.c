@@ -140,7 +140,7 @@ static bool begins_with(const char *fault, const char *path)
     return strncmp(fault, path, length) == 0 && fault[length] == ':';
 }
 
-static int explain(struct mp_script_state *state, int status, struct mp_error *err)
+static int write_error(struct mp_script_state *state, int status, struct mp_error *err)
 {
     const char *path = state->script->path.data;
     char place[300] = "";
@@ -177,6 +177,17 @@ static void take_text(struct mp_script_state *state)
         text = mp__str_at(state->lua, -1);
     }
     one_line(text.data, text.length, state->fault, sizeof(state->fault));
+}
+
+/* A script may throw what a partner said, and a partner says what it was sent. */
+static int explain(struct mp_script_state *state, int status, struct mp_error *err)
+{
+    status = write_error(state, status, err);
+    if (err && (state->script->has_secrets || state->uses_secrets)) {
+        mp_secrets_hide_text(mp_script_secrets(state->script), err->text,
+                             sizeof(err->text));
+    }
+    return status;
 }
 
 /* A script may have caught its overrun and returned; it has overrun all the same. */

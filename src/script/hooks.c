@@ -48,6 +48,14 @@ static void shrink(struct mp_script_state *state, bool is_shown)
     }
 }
 
+/* A reason may be made of what a partner said, and that of what it was sent. */
+static void hide(struct mp_script_state *state, char *why, size_t size)
+{
+    if (state->script->has_secrets && *why) {
+        mp_secrets_hide_text(mp_script_secrets(state->script), why, size);
+    }
+}
+
 static bool as_json_token(struct mp_script_state *state, struct mp_leaf_result *out)
 {
     int type = lua_type(state->lua, 1);
@@ -146,6 +154,7 @@ int mp_script_call_accepts(struct mp_script_state *state,
     why[0] = '\0';
     int status = call.function < 0 ? MP_OK : mp__call(state, call_accepts, &call, err);
     *accepted = call.accepted;
+    hide(state, why, 256);
     shrink(state, false);
     return status;
 }
@@ -315,6 +324,10 @@ int mp_script_call_verdict(struct mp_script_state *state,
     int status = call.function < 0 ? MP_OK : mp__call(state, call_verdict, &call, err);
     if (status != MP_OK) {
         clear(verdict, members, count);
+    }
+    hide(state, verdict->why, sizeof(verdict->why));
+    for (size_t i = 0; i < count; i++) {
+        hide(state, members[i].why, sizeof(members[i].why));
     }
     shrink(state, false);
     return status;
