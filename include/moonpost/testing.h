@@ -18,7 +18,7 @@ struct mp_testing;
  * x is "test-x". NULL: `why` has file, line and what is wrong. */
 struct mp_testing *mp_testing_open(const char *file, const char *options, size_t length,
                                    char why[MP_TESTING_WHY]);
-void mp_testing_close(struct mp_testing *testing); /* NULL is allowed */
+void mp_testing_close(struct mp_testing *testing);         /* NULL is allowed */
 bool mp_testing_batches(const struct mp_testing *testing); /* the script has a `batch` */
 
 /* One call, a JSON object. Its answer is the testing's until its next call; NULL: `why`.

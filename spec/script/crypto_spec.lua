@@ -132,6 +132,14 @@ describe("crypto for scripts:", function()
     end
   end)
 
+  it("it is known by as many names as there is room for", function()
+    local a, b = ("a"):rep(128), ("b"):rep(100)
+    ffi.C.setenv("MOONPOST_SECRET_" .. a:upper(), "canary", 1)
+    ffi.C.setenv("MOONPOST_SECRET_" .. b:upper(), "canary", 1)
+    local _, _, shown = run(("return hex(secret %q .. secret %q .. secret \"key\")"):format(a, b))
+    assert.equal("[secret " .. a .. "+key]", shown)
+  end)
+
   it("such a secret may stand in the script's table", function()
     local s = assert(script.load([[return { url = "https://a.example/" .. hex(secret "key"), headers = { Authorization = basic("u", secret "key") } }]]))
     local function expand(template_, call)

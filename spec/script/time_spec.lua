@@ -95,6 +95,7 @@ describe("time for scripts:", function()
       for ms = 0, 999 do
         local text = ("1795471459%03d"):format(ms)
         if time.format(time.parse(text), "%s%L") ~= text then return text end
+        if time.format(1 + ms / 1000, "%s%L") ~= ("1%03d"):format(ms) then return ms end
       end
       return true
     end)()]]))
