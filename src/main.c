@@ -64,6 +64,10 @@ static int dispatch(enum mp_command command, const struct mp_settings *settings,
         return mp_cli_topics(settings, words, count);
     case MP_COMMAND_HEALTH:
         return mp_cli_health(settings);
+    case MP_COMMAND_TEST:
+        return mp_cli_test(settings, words, count);
+    case MP_COMMAND_NEW:
+        return mp_cli_new(settings, words, count);
     case MP_COMMAND_VERSION:
         return mp_cli_version();
     case MP_COMMAND_HELP:
@@ -89,6 +93,21 @@ static bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* What follows `--` is another program's. How many words are our own. */
+static int cut_rest(enum mp_command command, int argc, char **argv,
+                    struct mp_settings *settings)
+{
+    int at = 2;
+    while (at < argc && (command != MP_COMMAND_TEST || strcmp(argv[at], "--") != 0)) {
+        at++;
+    }
+    if (at < argc) {
+        settings->rest = argv + at + 1;
+        settings->rest_count = (size_t)(argc - at - 1);
+    }
+    return at;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -107,8 +126,9 @@ int main(int argc, char **argv)
     static const char *words[WORDS_MAX];
     static struct mp_settings settings; /* its lists live as long as the process */
     struct mp_error err = {0};
-    if (mp_options_parse(table, table_count, command, argc - 2, argv + 2, &settings,
-                         words, WORDS_MAX, &word_count, &err) != MP_OK) {
+    int own = cut_rest(command, argc, argv, &settings);
+    if (mp_options_parse(table, table_count, command, own - 2, argv + 2, &settings, words,
+                         WORDS_MAX, &word_count, &err) != MP_OK) {
         fprintf(stderr, "moonpost: %s\n", err.text);
         return MP_EXIT_USAGE;
     }

@@ -19,7 +19,9 @@ enum mp_command {
     MP_COMMAND_HELP = 1 << 7,
     MP_COMMAND_DEAD = 1 << 8,
     MP_COMMAND_TOPICS = 1 << 9,
-    MP_COMMAND_HEALTH = 1 << 10
+    MP_COMMAND_HEALTH = 1 << 10,
+    MP_COMMAND_TEST = 1 << 11,
+    MP_COMMAND_NEW = 1 << 12
 };
 
 /* Exit codes, as documented by `moonpost help`. */
@@ -27,8 +29,8 @@ enum mp_exit {
     MP_EXIT_OK = 0,
     MP_EXIT_FAILED = 1, /* the command did its work and the answer is no */
     MP_EXIT_USAGE = 2,  /* the words on the command line */
-    MP_EXIT_REACH = 3   /* the server or the cluster could not be reached, or the port not
-                           listened on */
+    MP_EXIT_REACH = 3   /* the server or the cluster could not be reached, the port not
+                           listened on, or a program that is needed not found */
 };
 
 /* Which halves of Moonpost a process is. */
@@ -64,6 +66,9 @@ struct mp_settings {
     /* dead */
     const char *partner, *since, *until;
     bool dry_run;
+    /* test: what followed `--` */
+    char **rest;
+    size_t rest_count;
 };
 
 const struct mp_option *mp_cli_options(size_t *count);
@@ -84,3 +89,5 @@ int mp_cli_partner(const struct mp_settings *settings, const char **words, size_
 int mp_cli_dead(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_topics(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_health(const struct mp_settings *settings);
+int mp_cli_test(const struct mp_settings *settings, const char **words, size_t count);
+int mp_cli_new(const struct mp_settings *settings, const char **words, size_t count);

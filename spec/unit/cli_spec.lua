@@ -2,7 +2,7 @@
 local support = require("spec.support")
 local process, runtime = support.process, support.runtime
 
-local commands = { "run", "check", "try", "send", "sink", "partner", "dead", "topics", "health",
+local commands = { "run", "check", "try", "new", "test", "send", "sink", "partner", "dead", "topics", "health",
                    "version", "help" }
 
 local function moonpost(args, options)

@@ -29,15 +29,39 @@ static const struct command commands[] = {
      "  moonpost check\n"
      "  moonpost check scripts/acme.lua\n"},
     {"try", MP_COMMAND_TRY, "PARTNER EVENT [options]", "show the exact request, unsent",
-     "Prints the request that the partner's script in --scripts makes of an event, and "
-     "when it\n"
-     "would be tried again. Nothing is sent and no server is needed. EVENT is a file, - "
-     "for\n"
-     "stdin, or JSON. Secrets are shown as [secret name].\n"
+     "Prints the request that the partner's script in --scripts makes of an event, the "
+     "same as a\n"
+     "line for curl, and when it would be tried again. Nothing is sent and no server is "
+     "needed.\n"
+     "EVENT is a file, - for stdin, or JSON. Secrets are shown as [secret name], to curl "
+     "as\n"
+     "$MOONPOST_SECRET_NAME.\n"
      "\n"
      "  moonpost try acme event.json\n"
      "  moonpost try acme '{\"click_id\":\"c-1\"}'\n"
      "  moonpost try postback --endpoint 'GET http://a.example/pb?x={x}' '{\"x\":1}'\n"},
+    {"new", MP_COMMAND_NEW, "PARTNER [options]", "write a partner's script and its spec",
+     "Writes PARTNER.lua and spec/PARTNER_spec.lua into --scripts; both work as they "
+     "are. "
+     "The\n"
+     "first time also, into this folder and only what is missing: what an editor's Lua "
+     "server,\n"
+     "luacheck and busted need to know of partner scripts.\n"
+     "\n"
+     "  moonpost new acme\n"},
+    {"test", MP_COMMAND_TEST, "[script…] [options] [-- busted's own]",
+     "run the partners' specs",
+     "Runs the specs of the scripts named (a file, a partner's name, a folder, a spec) "
+     "in "
+     "busted,\n"
+     "under LuaJIT; without words those of --scripts. The spec of DIR/acme.lua is\n"
+     "DIR/spec/acme_spec.lua; it uses require(\"moonpost.testing\"), which needs no "
+     "server. What\n"
+     "follows -- is passed on to busted. Needs lua-busted, luajit and lua-cjson.\n"
+     "\n"
+     "  moonpost test\n"
+     "  moonpost test acme\n"
+     "  moonpost test scripts/acme.lua -- -o TAP --filter 'is told'\n"},
     {"send", MP_COMMAND_SEND, "[PARTNER] EVENT [options]", "post an event or a postback",
      "Posts to a running Moonpost and prints its answer. EVENT is a file, - for stdin, "
      "or JSON:\n"
@@ -92,11 +116,13 @@ static const struct command commands[] = {
 static const char exit_codes[] =
     "Exit codes:\n"
     "  0  it worked\n"
-    "  1  it was done and the answer is no: a script does not load, a request was "
-    "refused,\n"
-    "     a topic is not as it must be\n"
+    "  1  it was done and the answer is no: a script does not load, a spec fails, a "
+    "request was\n"
+    "     refused, a topic is not as it must be\n"
     "  2  the command line is wrong, or what it names cannot be read\n"
-    "  3  the server or the cluster could not be reached, or the port not listened on\n";
+    "  3  the server or the cluster could not be reached, the port not listened on, or "
+    "busted\n"
+    "     is not installed\n";
 
 static const struct command *find(const char *name)
 {

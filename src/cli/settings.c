@@ -9,7 +9,8 @@
 #define LISTS                                                                            \
     (MP_COMMAND_CHECK | MP_COMMAND_TRY | MP_COMMAND_SINK | MP_COMMAND_PARTNER |          \
      MP_COMMAND_DEAD | MP_COMMAND_TOPICS)
-#define SCRIPTS (MP_COMMAND_RUN | MP_COMMAND_CHECK | MP_COMMAND_TRY)
+#define SECRETS (MP_COMMAND_RUN | MP_COMMAND_CHECK | MP_COMMAND_TRY)
+#define SCRIPTS (SECRETS | MP_COMMAND_TEST | MP_COMMAND_NEW)
 
 #define SECOND_MS 1000
 #define HOUR_MS   (3600 * (int64_t)SECOND_MS)
@@ -45,7 +46,7 @@ static const struct mp_option options[] = {
     TEXT("scripts", "DIR", "./scripts", "the folder of the partners' scripts", SCRIPTS,
          scripts),
     TEXT("secrets", "DIR", NULL,
-         "a folder of secrets, a file each, as Docker and Kubernetes mount them", SCRIPTS,
+         "a folder of secrets, a file each, as Docker and Kubernetes mount them", SECRETS,
          secrets),
     TEXTS("proxy", 0, "NAME=URL",
           "a proxy that scripts may name: eu=http://user:password@10.0.0.1:3128",

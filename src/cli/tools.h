@@ -25,6 +25,9 @@ MP_MUST_CHECK int mp__append_shown(struct mp_buf *out, struct mp_str text);
 /* "1h30m": exact, largest unit first. */
 MP_MUST_CHECK int mp__append_span(struct mp_buf *out, int64_t ms);
 
+/* Appends the request as a line for curl, secrets as "$MOONPOST_SECRET_NAME". */
+MP_MUST_CHECK int mp__write_curl(struct mp_buf *out, const struct mp_try *try_);
+
 /* Input. */
 
 /* `word` is a file, `-` for stdin, or JSON itself when it begins with `{` or `[`. MP_OK,

@@ -50,6 +50,8 @@ static int write_request(struct mp_buf *out, const struct mp_try *try_)
         status = status ? status : mp_buf_append_str(out, mp_try_body_shown(try_));
         status = status ? status : mp_buf_append_char(out, '\n');
     }
+    status = status ? status : mp_buf_append_char(out, '\n');
+    status = status ? status : mp__write_curl(out, try_);
     return status ? status : write_timetable(out, try_);
 }
 
