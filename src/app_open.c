@@ -259,6 +259,8 @@ static int open_scripts(struct app *app)
         .secrets = app->settings->secrets,
         .proxies = app->proxies.names,
         .proxy_count = app->proxies.count,
+        .gate = app->settings->reload_gate ? "/proc/self/exe" : NULL,
+        .gate_ms = app->settings->reload_gate_ms,
         .builder = mp_request_try,
         .on_change = on_script_change,
         .on_loaded = on_scripts_loaded,

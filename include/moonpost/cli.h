@@ -42,7 +42,8 @@ struct mp_settings {
         *api_token_file;
     const char *log_level, *ingest_rate;
     struct mp_option_texts proxies;
-    bool no_auth;
+    bool no_auth, reload_gate;
+    int64_t reload_gate_ms;
     int64_t workers, drain_ms, idempotency_window_ms;
     struct mp_ingest_limits limits;
     /* run with Kafka */

@@ -54,6 +54,11 @@ struct mp_scripts_config {
     const char *secrets;          /* --secrets, watched like the folder; NULL: none */
     const struct mp_str *proxies; /* their names */
     size_t proxy_count;
+    /* The program whose `test SPEC` runs a spec: a generation is told only once its
+     * partner's passes. NULL: there is no gate. The strings live as long as the scripts.
+     */
+    const char *gate;
+    int64_t gate_ms; /* the most that a spec may take */
     mp_try_builder builder;
     void (*on_change)(void *arg, const struct mp_scripts_change *change); /* main loop */
     void (*on_loaded)(void *arg); /* main loop: once, after the first whole pass */

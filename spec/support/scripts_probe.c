@@ -18,8 +18,9 @@
  *                                  (a hundred tries, then close)
  * mp_scripts_probe check PATH      what `moonpost check` is told
  * mp_scripts_probe try FOLDER PARTNER JSON
- * In the environment, PROBE_SECRETS is the folder of secrets; with PROBE_BLIND there is
- * no inotify, as on a machine that is out of it. */
+ * In the environment, PROBE_SECRETS is the folder of secrets, PROBE_GATE the program that
+ * runs specs, which have PROBE_GATE_MS; with PROBE_BLIND there is no inotify, as on a
+ * machine that is out of it. */
 
 int inotify_init1(int flags)
 {
@@ -185,8 +186,11 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 static int run(const char *folder, const char *fifo)
 {
     uv_loop_t *loop = uv_default_loop();
+    const char *gate_ms = getenv("PROBE_GATE_MS");
     struct mp_scripts_config config = {.folder = folder,
                                        .secrets = getenv("PROBE_SECRETS"),
+                                       .gate = getenv("PROBE_GATE"),
+                                       .gate_ms = atoi(gate_ms ? gate_ms : "0"),
                                        .builder = mp_request_try,
                                        .on_change = on_change,
                                        .on_loaded = on_loaded};

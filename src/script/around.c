@@ -12,24 +12,34 @@
 #include "moonpost/log.h"
 #include "plan.h"
 
-#define QUIET_MS     20 /* as of a script's file: entry.c */
+#define QUIET_MS     20 /* as of a script's file: entry.c; no clock of files is coarser */
 #define QUIET_MAX_MS 100
-#define SURE_MS      50
 #define MISSING_MS   200
 
-int mp__around_init(struct mp__around *around, const char *folder,
-                    const char *secrets_folder, struct mp_secrets *secrets)
+/* NULL: out of memory. */
+static char *inside(const char *folder, const char *name)
 {
-    size_t bytes = strlen(folder) + sizeof("/lib");
+    size_t bytes = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(bytes);
+    if (path) {
+        snprintf(path, bytes, "%s/%s", folder, name);
+    }
+    return path;
+}
+
+int mp__around_init(struct mp__around *around, const char *folder,
+                    const struct mp_scripts_config *config, struct mp_secrets *secrets)
+{
     *around = (struct mp__around){.version = 1, .env = {.secrets = secrets}};
-    around->lib.path = malloc(bytes);
-    around->secrets.path = secrets_folder ? strdup(secrets_folder) : NULL;
-    if (!around->lib.path || (secrets_folder && !around->secrets.path)) {
+    around->lib.path = inside(folder, "lib");
+    around->secrets.path = config->secrets ? strdup(config->secrets) : NULL;
+    around->specs.path = config->gate ? inside(folder, "spec") : NULL;
+    if (!around->lib.path || (config->secrets && !around->secrets.path) ||
+        (config->gate && !around->specs.path)) {
         mp__around_fini(around);
         return MP_ENOMEM;
     }
-    snprintf(around->lib.path, bytes, "%s/lib", folder);
-    around->lib.is_told_of = true; /* by the scripts' folder */
+    around->lib.is_told_of = around->specs.is_told_of = true; /* by the scripts' folder */
     around->env.lib_folder = around->lib.path;
     return MP_OK;
 }
@@ -39,6 +49,7 @@ void mp__around_fini(struct mp__around *around)
     mp_secrets_unref(around->env.secrets);
     free(around->lib.path);
     free(around->secrets.path);
+    free(around->specs.path);
     *around = (struct mp__around){0};
 }
 
@@ -143,9 +154,9 @@ static enum sight look(struct mp__place *place, struct mp__watch *watch,
     }
     place->restless_since_ms = 0;
     memcpy(place->sum, survey.sum, sizeof(survey.sum));
-    place->is_sure = survey.youngest_ms < 0 || survey.youngest_ms >= SURE_MS;
+    place->is_sure = survey.youngest_ms < 0 || survey.youngest_ms >= QUIET_MS;
     if (!place->is_sure) {
-        want(want_ms, SURE_MS + 1);
+        want(want_ms, QUIET_MS + 1);
     }
     return CHANGED;
 }
@@ -188,13 +199,14 @@ bool mp__around_look(struct mp__around *around, struct mp__watch *watch,
 {
     enum sight lib = look(&around->lib, watch, kind, want_ms);
     enum sight secrets = look(&around->secrets, watch, kind, want_ms);
-    if (lib == CHANGED) {
+    enum sight specs = look(&around->specs, watch, kind, want_ms);
+    if (lib == CHANGED || specs == CHANGED) {
         grow(around);
     }
     if (secrets == CHANGED) {
         read_secrets(around);
     }
-    return lib != RESTLESS && secrets != RESTLESS;
+    return lib != RESTLESS && secrets != RESTLESS && specs != RESTLESS;
 }
 
 bool mp__secrets_suit(const struct mp_script *script, const struct mp_secrets *secrets)

@@ -3,8 +3,8 @@
 
 #include "loader.h"
 
-/* What the folder's scripts find around them: the modules of lib and the secrets.
- * Loader's thread. */
+/* What the folder's scripts find around them: the modules of lib, the secrets and, where
+ * they are asked, the specs. Loader's thread. */
 
 /* A folder as it was when it was last read. */
 struct mp__place {
@@ -16,7 +16,7 @@ struct mp__place {
 };
 
 struct mp__around {
-    struct mp__place lib, secrets;
+    struct mp__place lib, secrets, specs;
     struct mp_script_env env; /* its secrets are the newest reading */
     uint64_t version;         /* grows when something may have changed */
     int64_t changed_ms;       /* monotonic: when it last grew */
@@ -25,10 +25,11 @@ struct mp__around {
 
 /* Takes the reference to `secrets`, on failure too. MP_ENOMEM. */
 MP_MUST_CHECK int mp__around_init(struct mp__around *around, const char *folder,
-                                  const char *secrets_folder, struct mp_secrets *secrets);
+                                  const struct mp_scripts_config *config,
+                                  struct mp_secrets *secrets);
 void mp__around_fini(struct mp__around *around);
-/* Looks at both, and has them watched (`watch` may be NULL). `*want_ms` gets lower when
- * it wants to look again sooner. False: something is being written, whoever loads a
+/* Looks at all of it, and has them watched (`watch` may be NULL). `*want_ms` gets lower
+ * when it wants to look again sooner. False: something is being written, whoever loads a
  * script should wait for it. */
 bool mp__around_look(struct mp__around *around, struct mp__watch *watch,
                      enum mp__scan_kind kind, int64_t *want_ms);

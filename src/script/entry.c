@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "folder.h"
+#include "gate.h"
 #include "moonpost/clock.h"
 #include "moonpost/log.h"
 
@@ -133,6 +134,27 @@ static bool is_stale(const struct mp__folder *folder, struct mp__entry *entry)
     return false;
 }
 
+/* What was shown to work is what goes live: MP_EAGAIN when the files are others since. */
+static int pass_gate(struct mp__folder *folder, const struct mp__entry *entry,
+                     const char *path, const struct mp_script *script,
+                     struct mp_error *err)
+{
+    enum mp__file_kind kind;
+    struct mp__mark mark;
+    if (!folder->gate ||
+        (entry->script && strcmp(entry->script->generation, script->generation) == 0)) {
+        return MP_OK;
+    }
+    int status = mp__gate_ask(folder, entry, path, err);
+    if (status == MP_ECLOSED) {
+        return status;
+    }
+    bool is_same = mp__source_look(path, &kind, &mark, NULL) == MP_OK &&
+                   kind == MP__FILE_REGULAR && mp__mark_equal(&mark, &entry->mark) &&
+                   mp__around_suits(&folder->around, script);
+    return is_same ? status : MP_EAGAIN;
+}
+
 static void judge(struct mp__folder *folder, struct mp__entry *entry, const char *path,
                   struct mp_str source, const uint8_t *digest, enum mp__scan_kind kind)
 {
@@ -144,6 +166,21 @@ static void judge(struct mp__folder *folder, struct mp__entry *entry, const char
     int status = is_back ? MP_OK
                          : mp_script_load(mp_str_of(entry->name), source, path,
                                           &folder->around.env, &script, &err);
+    if (status == MP_OK && script) {
+        status = pass_gate(folder, entry, path, script, &err);
+    }
+    if (status != MP_OK) {
+        mp_script_unref(script);
+        script = NULL;
+    }
+    if (status == MP_ECLOSED) {
+        return;
+    }
+    if (status == MP_EAGAIN) {
+        entry->mark_is_sure = false;
+        mp__folder_want(folder, QUIET_MS);
+        return;
+    }
     if (status != MP_OK && may_be_half(folder, entry, kind)) {
         return;
     }

@@ -28,7 +28,7 @@ int mp__folder_new(const struct mp_scripts_config *config, struct mp_secrets *se
     for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) {
         path[n - 1] = '\0';
     }
-    if (mp__around_init(&folder->around, path, config->secrets, secrets) != MP_OK) {
+    if (mp__around_init(&folder->around, path, config, secrets) != MP_OK) {
         free(folder);
         free(path);
         return MP_ENOMEM;
@@ -37,6 +37,8 @@ int mp__folder_new(const struct mp_scripts_config *config, struct mp_secrets *se
     folder->around.env.proxy_count = config->proxy_count;
     folder->path = path;
     folder->loader = loader;
+    folder->gate = config->gate;
+    folder->gate_ms = config->gate_ms;
     if (mp__watch_new(&folder->watch) != MP_OK) {
         mp_log_warn("script",
                     "could not watch %s: inotify cannot be had; looking every %d ms",

@@ -28,7 +28,9 @@ struct mp__folder {
     char *path;
     struct mp__loader *loader;
     struct mp__around around;
-    struct mp__watch *watch;    /* NULL: no inotify */
+    struct mp__watch *watch; /* NULL: no inotify */
+    const char *gate;        /* the program that runs specs; NULL: there is no gate */
+    int64_t gate_ms;
     struct mp__entry **entries; /* in order of file */
     size_t count;
     int64_t next_ms;
