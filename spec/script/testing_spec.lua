@@ -153,6 +153,16 @@ describe("render", function()
     assert.equal("https://a.example/other", acme:render({ type = "signup" }, { type = "other" }).url)
   end)
 
+  it("has the event's own bytes as the body, whatever was rendered before", function()
+    local acme = partner('return { url = "https://a.example/", method = "POST" }')
+    local bodies, events = {}, {}
+    for length = 1, 200 do
+      events[length] = ('{"text": "%s"}'):format(("x"):rep(length))
+      bodies[length] = acme:render(events[length]).body
+    end
+    assert.same(events, bodies)
+  end)
+
   it("expands a postback's own endpoint", function()
     local postback = assert(testing.partner(write("return {}", "postback")))
     local endpoint = { method = "PUT", url = "http://a.example/{x}" }

@@ -121,6 +121,16 @@ static bool build_request(struct mp_testing *testing, struct mp__subjects *subje
     return status == MP_OK;
 }
 
+/* The body is asked for after the call, when the deliveries are gone: the event's own
+ * bytes become the request's. */
+static int keep_body(struct mp_request *request)
+{
+    struct mp_str event = request->body_borrowed;
+    int status = mp_buf_append_str(&request->body, event);
+    request->body_borrowed = (struct mp_str){0};
+    return status;
+}
+
 int mp__testing_build(struct mp_testing *testing, struct mp__subjects *subjects,
                       struct mp_error *err)
 {
@@ -137,7 +147,8 @@ int mp__testing_build(struct mp_testing *testing, struct mp__subjects *subjects,
     bool has_request = build_request(testing, subjects, &batch);
     batch_fini(&batch);
     struct mp_buf *out = &testing->answer;
-    status = mp_buf_append_text(out, "{\"count\":");
+    status = keep_body(&testing->request);
+    status = status ? status : mp_buf_append_text(out, "{\"count\":");
     status = status ? status : mp_buf_append_int(out, (int64_t)subjects->count);
     status = status ? status : mp__write_fates(out, testing, subjects);
     if (has_request) {
