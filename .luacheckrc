@@ -14,3 +14,4 @@ files["scripts"] = {
     "time", "uri", "uuid", "webhook", "xml",
   },
 }
+files["scripts/examples/spec"] = { std = "luajit+busted", max_line_length = false }
