@@ -1,4 +1,9 @@
+local examples = require("spec.support.examples")
+local files = require("spec.support.files")
+local process = require("spec.support.process")
+local runtime = require("spec.support.runtime")
 local script = require("spec.support.script")
+local testing = require("moonpost.testing")
 local c = require("spec.support.cdef").load()
 
 local text = script.text_of
@@ -103,6 +108,42 @@ describe("the contract's examples", function()
       assert.is_nil(loaded)
       assert.is_truthy(err:find("there is no secret", 1, true), err)
       assert.is_nil(err:find("canary", 1, true))
+    end
+  end)
+end)
+
+describe("scripts/examples", function()
+  local list = examples.list()
+  local given = { slack_url = "https://hooks.slack.com/services/T/B/X", webhook_key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }
+
+  it("are there", function()
+    assert.is_true(#list >= 8)
+  end)
+
+  for _, example in ipairs(list) do
+    it(example.name .. " loads, and has a spec and a fake of its partner", function()
+      local checked = process.run(runtime.binary(),
+        { args = { "check", example.path }, env = examples.environment(example, given) })
+      assert.equal(0, checked.code, checked:text())
+      assert.is_truthy(files.read(("%s/spec/%s_spec.lua"):format(examples.folder, example.name)))
+      assert.is_truthy(files.read(("%s/spec/fakes/%s.lua"):format(examples.folder, example.name)))
+    end)
+
+    it(example.name .. " begins with what it is, its secrets, and an event that it takes", function()
+      local comment = table.concat(example.comment, " ")
+      assert.is_true(#example.comment >= 2 and #example.comment <= 4, comment)
+      for _, secret in ipairs(example.secrets) do
+        assert.is_truthy(comment:find(secret, 1, true), secret)
+      end
+      local partner = assert(testing.partner(example.path, { now = "2026-01-31T10:00:01Z", secrets = given }))
+      assert(partner:render(example.event))
+    end)
+  end
+
+  it("take ten lines or fewer where a partner takes one event in JSON or a url", function()
+    for _, name in ipairs({ "appsflyer", "conversion-postback", "github-webhook", "slack", "standard-webhook" }) do
+      local lines = #examples.read(name).code
+      assert.is_true(lines <= 10, ("%s has %d lines"):format(name, lines))
     end
   end)
 end)
