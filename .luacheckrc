@@ -14,4 +14,6 @@ files["scripts"] = {
     "time", "uri", "uuid", "webhook", "xml",
   },
 }
-files["scripts/examples/spec"] = { std = "luajit+busted", max_line_length = false }
+for _, folder in ipairs({ "scripts/spec", "scripts/examples/spec" }) do
+  files[folder] = { std = "luajit+busted", max_line_length = false }
+end
