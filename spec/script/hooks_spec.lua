@@ -164,6 +164,12 @@ describe("a call", function()
         return table.concat(out, " ")]]))
     end)
 
+    it("through as_sent without a path, whole", function()
+      local event = "{ \"n\": 1.50, \"n\":12345678901234567890 }"
+      assert.equal(event, seen(event, "return as_sent(event)"))
+      assert.equal("{\"data\":" .. event .. "}", seen(event, "return json.encode({ data = json.raw(as_sent(event)) })"))
+    end)
+
     it("with a ctx that says what is known of the delivery", function()
       local code = [[return table.concat({ ctx.id, ctx.partner, tostring(ctx.type), tostring(ctx.subject), ctx.attempt,
         tostring(ctx.last), ctx.received_at, tostring(ctx.occurred_at), tostring(ctx.previous), tostring(ctx.endpoint) }, " ")]]

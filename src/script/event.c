@@ -203,14 +203,17 @@ static int num(lua_State *lua)
 static int as_sent(lua_State *lua)
 {
     struct mp_script_state *state = mp__state_of(lua);
-    struct mp_str path = {0};
+    struct mp_str path = {0}, raw;
     luaL_checkany(lua, 1);
-    path.data = luaL_checklstring(lua, 2, &path.length);
+    path.data = luaL_optlstring(lua, 2, NULL, &path.length);
     if (!state->context) {
         return luaL_error(
             lua, "as_sent works in functions and hooks, where there is an event");
     }
-    struct mp_str raw;
+    if (!path.data) {
+        mp__push_str(lua, state->context->record->event);
+        return 1;
+    }
     if (path.length > 1024 || !mp_json_path(state->context->record->event, path, &raw)) {
         lua_pushnil(lua);
         return 1;

@@ -184,9 +184,9 @@ function get(event, path) end
 ---@return number?
 function num(event, path) end
 
---- The value's JSON as the producer wrote it.
+--- A value as the producer wrote it: a string's text, else its JSON; without a path the whole event.
 ---@param event moonpost.Event
----@param path string
+---@param path? string
 ---@return string?
 function as_sent(event, path) end
 
