@@ -304,6 +304,56 @@ describe("deliver", function()
   end)
 end)
 
+describe("deliver of a batch", function()
+  after_each(runtime.clean)
+
+  local function played(rest, count, answers)
+    local events = {}
+    for i = 1, count do
+      events[i] = { i = i }
+    end
+    local acme = partner('return { url = "https://acme.example/", batch = { size = 10 }, ' .. rest .. " }")
+    return acme:deliver(events, answers)
+  end
+
+  local function places(got)
+    local out = {}
+    for i, request in ipairs(got.requests) do
+      out[i] = table.concat(request.places, " ")
+    end
+    return out
+  end
+
+  it("splits around the one that is refused, and charges it alone", function()
+    local got = played("", 5, function(request)
+      for _, place in ipairs(request.places) do
+        if place == 4 then return 422 end
+      end
+      return 200
+    end)
+    assert.same({ "1 2 3 4 5", "1 2 3", "4 5", "4", "5" }, places(got))
+    assert.same({ 1, 2, 3, 5 }, got.delivered)
+    assert.same({ [4] = "status 422" }, got.dead)
+    assert.same({ "dead" }, got.verdicts[4])
+  end)
+
+  it("splits only those whom the verdict's table does not name", function()
+    local got = played([[verdict = function(response, ctx)
+      if #ctx.ids == 4 then return { [2] = { "dead", "bad" }, [4] = "skipped" } end
+    end]], 4, { 400, 200 })
+    assert.same({ "1 2 3 4", "1", "3" }, places(got))
+    assert.same({ 1, 3 }, got.delivered)
+    assert.same({ [2] = "bad" }, got.dead)
+    assert.same({ [4] = "skipped" }, got.skipped)
+  end)
+
+  it("lets one that is named split alone go again by itself", function()
+    local got = played('verdict = function(_, ctx) return #ctx.ids > 1 and { [2] = "split" } or nil end', 3, 200)
+    assert.same({ "1 2 3", "2" }, places(got))
+    assert.same({ 1, 2, 3 }, got.delivered)
+  end)
+end)
+
 describe("the module", function()
   after_each(runtime.clean)
 

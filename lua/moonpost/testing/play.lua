@@ -78,14 +78,25 @@ function methods:send(members)
     error(("there is no answer to request %d: the function gave nil"):format(#self.requests), 0)
   end
   local judged, status = self.partner:_judge(members, response, self.now_ms)
-  if judged.whole.word == "split" and #members > 1 then
-    local half = math.ceil(#members / 2)
-    self:send({ unpack(members, 1, half) })
-    self:send({ unpack(members, half + 1) })
-    return
-  end
+  local split = {}
   for i, member in ipairs(members) do
-    self:conclude(member, judged.members[i], status)
+    if judged.members[i].word == "split" and #members > 1 then
+      split[#split + 1] = member
+    else
+      self:conclude(member, judged.members[i], status)
+    end
+  end
+  self:send_halves(split)
+end
+
+-- At once, and no attempt is spent.
+function methods:send_halves(members)
+  local half = math.ceil(#members / 2)
+  if half > 0 then
+    self:send({ unpack(members, 1, half) })
+  end
+  if half < #members then
+    self:send({ unpack(members, half + 1) })
   end
 end
 
