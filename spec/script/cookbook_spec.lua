@@ -1,5 +1,4 @@
 --- docs/cookbook.md: what partners ask for. Each answer is run, and makes the request that is shown.
-local ffi = require("ffi")
 local page = require("spec.support.page")
 local runtime = require("spec.support.runtime")
 local script = require("spec.support.script")
@@ -62,7 +61,7 @@ describe("docs/cookbook.md", function()
       script.text_of(oauth2.client_id.text), script.text_of(oauth2.client_secret.text), script.text_of(oauth2.scope.text) })
     local given = { proxies = { "fixed" }, secrets = { acme_cert = "-----BEGIN CERTIFICATE-----", acme_cert_key = "-----BEGIN PRIVATE KEY-----" } }
     local certified = load("Show a client certificate, and come from a fixed address", given)
-    assert.equal("fixed", ffi.string(certified.proxy.data, certified.proxy.length))
+    assert.equal("fixed", script.text_of(certified.proxy))
     assert.equal(given.secrets.acme_cert, script.text_of(certified.tls.cert.text))
     assert.equal(given.secrets.acme_cert_key, script.text_of(certified.tls.key.text))
   end)

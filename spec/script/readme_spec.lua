@@ -198,6 +198,20 @@ describe("its reference", function()
     assert.same({}, missing)
   end)
 
+  it("has access that is compiled as it says", function()
+    local pem, key = "-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----"
+    local block = page.blocks(page.section(sections, "OAuth2, client certificates, proxies"), "lua")[1]
+    local loaded = assert(script.load(block.text, "acme", { proxies = { "eu" },
+      secrets = { acme_client = "c", acme_cert = pem, acme_cert_key = key, acme_ca = pem .. " of an authority" } }))
+    local oauth2, tls = loaded.oauth2, loaded.tls
+    local said = {}
+    for i, hidden in ipairs({ oauth2.token_url, oauth2.client_id, oauth2.client_secret, oauth2.scope, tls.cert, tls.key, tls.ca }) do
+      said[i] = script.text_of(hidden.text)
+    end
+    assert.same({ "https://login.acme.example/token", "moonpost", "c", "events", pem, key, pem .. " of an authority" }, said)
+    assert.equal("eu", script.text_of(loaded.proxy))
+  end)
+
   it("tells the defaults as they are", function()
     local loaded = assert(script.load('return { url = "https://acme.example/", batch = {} }'))
     assert.equal(15000, tonumber(loaded.timeout_ms))
