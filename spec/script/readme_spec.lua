@@ -29,7 +29,7 @@ describe("scripts/README.md", function()
   it("has no table beside these that nothing checks", function()
     assert.same({
       "key | default | what", "marker | means", "hook | is called | returns", "word | means", "of `batch` | default | most | ",
-      "of the testing module | gives",
+      "of the testing module | gives", "script | shows",
     }, prose)
   end)
 
@@ -202,6 +202,24 @@ describe("its reference", function()
       end
     end
     assert.same(known, listed)
+  end)
+
+  it("lists every example there is, and no other", function()
+    local listed, there = {}, {}
+    for _, part in ipairs(page.section(sections, "Examples to paste").parts) do
+      for _, row in ipairs(part.rows or {}) do
+        for _, name in ipairs(page.code(row.cells[1])) do
+          listed[#listed + 1] = name
+        end
+      end
+    end
+    for _, path in ipairs(files.list({ "scripts/examples" }, "%.lua$")) do
+      there[#there + 1] = path:match("^scripts/examples/([^/]+)%.lua$")
+    end
+    table.sort(listed)
+    table.sort(there)
+    assert.is_true(#there >= 8)
+    assert.same(there, listed)
   end)
 
   it("has every function that is in reach", function()
