@@ -293,20 +293,39 @@ function methods:deliver(events, answers, ctx)
   return play.deliver(self, members, is_list(events), answers, now_ms)
 end
 
--- From where the spec lies upward, then from the working directory.
-local function find_file(path, level)
-  local source = debug.getinfo(level + 1, "S").source:match("^@(.*)/[^/]*$")
-  local function at(folder)
-    local whole = (folder == "" and path or folder .. "/" .. path):gsub("^%./", "")
-    local file = io.open(whole)
-    return file and file:close() and whole
+-- From where the spec lies upward, also above the working directory.
+local MOST_ABOVE = 16
+
+local function file_in(folder, path)
+  local whole = ((folder == "" and "" or folder .. "/") .. path):gsub("^%./", "")
+  local file = io.open(whole)
+  if file then
+    file:close()
+    return whole
   end
-  while source and path:sub(1, 1) ~= "/" do
-    local found = at(source)
+end
+
+local function above(folder)
+  if folder == "" or folder == "." then
+    return ".."
+  elseif folder:match("%.%.$") then
+    return folder .. "/.."
+  end
+  return folder:match("^(.*)/[^/]*$") or ""
+end
+
+local function find_file(path, level)
+  local source = debug.getinfo(level + 1, "S").source
+  local folder = source:match("^@(.*)/[^/]*$") or source:match("^@[^/]*$") and ""
+  if not folder or path:sub(1, 1) == "/" then
+    return path
+  end
+  for _ = 1, MOST_ABOVE do
+    local found = file_in(folder, path)
     if found then
       return found
     end
-    source = source:match("^(.*)/[^/]*$") or source ~= "" and "" or nil
+    folder = above(folder)
   end
   return path
 end

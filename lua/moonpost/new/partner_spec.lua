@@ -1,12 +1,12 @@
--- What @PARTNER@ is sent, and what its answers mean: `moonpost test @PARTNER@`, or plain `busted`.
+-- `moonpost test` runs this, and plain `busted`.
 local testing = require("moonpost.testing")
-local partner = assert(testing.partner("@SCRIPTS@/@PARTNER@.lua"))
+local partner = assert(testing.partner("@SCRIPTS@@PARTNER@.lua"))
 
 describe("@PARTNER@", function()
   it("is told of a click", function()
     local event = { click_id = "c 1", goal = "signup", payout = testing.raw("1.50") }
     local request = assert(partner:render(event))
-    assert.equal("https://@PARTNER@.example/postback?click=c%201&goal=signup&payout=1.50", request.url)
+    assert.equal("https://partner.example/postback?click=c%201&goal=signup&payout=1.50", request.url)
   end)
 
   it("is told nothing without a click", function()

@@ -19,17 +19,19 @@ int64_t mp_testing_time(const char *text);
 local native = {}
 local WHY_BYTES = 512
 
--- Beside a build, or under the prefix that this file was installed to.
+-- In a build's folder, in the tree, or under the prefix that this file was installed to. By its name: in a
+-- build's folder lua is a link.
 local function places()
   local given = os.getenv("MOONPOST_LIBRARY")
   if given and given ~= "" then
     return { given }
   end
-  local here = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+  local above = debug.getinfo(1, "S").source:match("^@(.*)moonpost/testing/[^/]*$") or "./"
+  local build = above:match("^(.*)lua/$") or "../"
   return {
-    here .. "../../../libmp_testing.so",
-    here .. "../../../build/libmp_testing.so",
-    here .. "../../../../../lib/moonpost/libmp_testing.so",
+    build .. "libmp_testing.so",
+    build .. "build/libmp_testing.so",
+    (above:match("^(.*)share/lua/5%.1/$") or above .. "../../../") .. "lib/moonpost/libmp_testing.so",
   }
 end
 
