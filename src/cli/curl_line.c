@@ -34,7 +34,7 @@ static bool begins(struct mp_str text, const char *with)
 
 static bool is_name(char c)
 {
-    return isalnum((unsigned char)c) || c == '_' || c == '-';
+    return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '+';
 }
 
 #define SECRET "[secret "
@@ -69,7 +69,7 @@ static void put_secret(struct line *line, struct mp_str shown)
     put(line, "'\"$MOONPOST_SECRET_");
     for (size_t i = strlen(SECRET); i + 1 < shown.length; i++) {
         char c = shown.data[i];
-        put_char(line, c == '-' ? '_' : (char)toupper((unsigned char)c));
+        put_char(line, isalnum((unsigned char)c) ? (char)toupper((unsigned char)c) : '_');
     }
     put(line, "\"'");
     line->named_one = true;
