@@ -81,7 +81,7 @@ describe("auth", function()
 
   local whole = "oauth2 = { token_url = \"https://t.example/\", client_id = \"i\", client_secret = secret \"client\" }"
   for _, case in ipairs({
-    { "oauth2 = \"x\"", "scripts/acme.lua:3: oauth2:", "is a string: write a table" },
+    { "oauth2 = \"x\"", "scripts/acme.lua:3: oauth2:", "it is a string: write { token_url" },
     { "oauth2 = {}", "scripts/acme.lua:3: oauth2: it has no token_url" },
     { "oauth2 = { token_url = \"https://t.example/\" }", "it has no client_id" },
     { "oauth2 = { token_url = \"https://t.example/\", client_id = \"i\" }", "it has no client_secret" },

@@ -95,10 +95,10 @@ describe("a batch", function()
   end)
 
   for _, case in ipairs({
-    { with("batch = true"), "scripts/acme.lua:3: batch:", "is a boolean: write a table" },
+    { with("batch = true"), "scripts/acme.lua:3: batch:", "is a boolean: write { size" },
     { with("batch = { 100 }"), "batch is a list: write names, size = …" },
     { with("batch = { sise = 1 }"), "scripts/acme.lua:3: unknown key `sise`: did you mean `size`?" },
-    { with("batch = { size = 0 }"), "scripts/acme.lua:3: batch.size: it is a whole number from 1 to 10000" },
+    { with("batch = { size = 0 }"), "scripts/acme.lua:3: batch.size: it is 0: write a whole number from 1 to 10000" },
     { with("batch = { size = 10001 }"), "from 1 to 10000" },
     { with("batch = { size = 1.5 }"), "from 1 to 10000" },
     { with("batch = { size = \"10\" }"), "from 1 to 10000" },

@@ -99,7 +99,7 @@ describe("uri.expand", function()
   end)
 
   it("names what is wrong", function()
-    fails('uri.expand("{x", {})', "uri.expand(template, values): column 1: `{` is not closed")
+    fails('uri.expand("{x", {})', "uri.expand(template, values): column 1: `{` is not closed: write }, or %7B")
     fails('uri.expand("{x|y}", {})', "uri.expand(template, values): column 3: ")
     fails("uri.expand(nil, {})", "uri.expand(template, values): the template is a nil: pass a string")
     fails('uri.expand("x")', "uri.expand(template, values): the values are a nil: pass a table")

@@ -158,7 +158,8 @@ static int add_plain(struct compiler *c, struct mp_str text)
         }
         const char *close = memchr(stop, '}', (size_t)(end - stop));
         if (!close) {
-            return mp_error_set(c->err, MP_EINVAL, "column %zu: `{` is not closed",
+            return mp_error_set(c->err, MP_EINVAL,
+                                "column %zu: `{` is not closed: write }, or %%7B",
                                 c->column);
         }
         status = add_expression(c, (struct mp_str){stop + 1, (size_t)(close - stop - 1)});

@@ -79,6 +79,9 @@ static int name_fault(struct parser *parser)
     if (c == '.') {
         return fail(parser, "a name has single dots, between its parts");
     }
+    if (c == '{') {
+        return fail(parser, "braces are single: write {x}");
+    }
     char reason[96];
     bool printable = c > ' ' && c < 0x7F;
     snprintf(reason, sizeof(reason),

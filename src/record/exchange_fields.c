@@ -142,7 +142,8 @@ static int refuse_name(struct mp_str name, struct mp_error *err)
     const char *what = breaks(name);
     return what ? mp_error_set(err, MP_EINVAL, "a header's name has a %s", what)
                 : mp_error_set(err, MP_EINVAL,
-                               "could not set a header: its name is no token");
+                               "could not set a header: its name is no token: write "
+                               "letters, digits and -");
 }
 
 static int check_field(struct mp_str name, struct mp_str value, struct mp_str shown,

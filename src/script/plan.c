@@ -69,7 +69,8 @@ static void read_missing(struct mp__plan *plan)
     struct mp_str word = mp__plan_string(plan, "missing");
     plan->script->missing_drop = mp_str_is(word, "drop");
     if (!plan->script->missing_drop && !mp_str_is(word, "empty")) {
-        mp__plan_fail(plan, "it is \"drop\" or \"empty\"");
+        mp__plan_fail(plan, "\"%.40s\" is neither: write \"drop\" or \"empty\"",
+                      word.data);
     }
 }
 

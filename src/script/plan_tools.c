@@ -128,13 +128,54 @@ struct mp_str mp__plan_name(struct mp__plan *plan, const char *what)
     return name;
 }
 
+/* What a key takes, to be written instead. */
+static const char *const examples[][2] = {
+    {"retry", "{ schedule = { \"5s\", \"1m\" } }"},
+    {"limits", "{ concurrency = 32, rate = \"500/s\" }"},
+    {"batch", "{ size = 100, wait = \"1s\" }"},
+    {"headers", "{ [\"X-Key\"] = \"{key}\" }"},
+    {"form", "{ click = \"{click_id}\" }"},
+    {"vars", "{ goal = by(\"goal\", { signup = 17 }) }"},
+    {"defaults", "{ geo = \"ZZ\" }"},
+    {"answers", "{ { status = 409, \"dead\" } }"},
+    {"required", "{ \"click_id\" }"},
+    {"subscribes", "{ \"conversion.*\" }"},
+    {"hosts", "{ \"https://acme.example\" }"},
+    {"oauth2", "{ token_url = \"https://…\", client_id = \"…\", client_secret = secret "
+               "\"x\" }"},
+    {"tls", "{ cert = secret \"x\", key = secret \"y\" }"},
+    {"schedule", "{ \"5s\", \"1m\" }"},
+    {"by", "{ \"customer_id\" }"},
+};
+
+/* Of the key itself: `what` is "it". */
+static const char *example_of(const struct mp__plan *plan, const char *what,
+                              const char *otherwise)
+{
+    const char *key = plan->at.child ? plan->at.child : plan->at.key;
+    if (strcmp(what, "it") != 0) {
+        return otherwise;
+    }
+    for (size_t i = 0; key && i < sizeof(examples) / sizeof(examples[0]); i++) {
+        if (strcmp(key, examples[i][0]) == 0) {
+            return examples[i][1];
+        }
+    }
+    return otherwise;
+}
+
 int64_t mp__plan_integer(struct mp__plan *plan, int64_t min, int64_t max)
 {
     lua_State *lua = plan->lua;
-    double number = lua_type(lua, -1) == LUA_TNUMBER ? lua_tonumber(lua, -1) : NAN;
+    if (lua_type(lua, -1) != LUA_TNUMBER) {
+        mp__plan_fail(plan, "it is a %s: write a whole number from %lld to %lld%s",
+                      mp__plan_kind(plan, -1), (long long)min, (long long)max,
+                      lua_type(lua, -1) == LUA_TSTRING ? ", without quotes" : "");
+    }
+    double number = lua_tonumber(lua, -1);
     if (!(number >= (double)min && number <= (double)max) || floor(number) < number) {
-        mp__plan_fail(plan, "it is a whole number from %lld to %lld", (long long)min,
-                      (long long)max);
+        mp__plan_fail(plan, "it is %.14g: write a whole number from %lld to %lld", number,
+                      (long long)min, (long long)max);
     }
     lua_pop(lua, 1);
     return (int64_t)number;
@@ -165,27 +206,48 @@ int64_t mp__plan_duration(struct mp__plan *plan, int index)
 struct mp__shape mp__plan_shape(struct mp__plan *plan, const char *what)
 {
     if (!lua_istable(plan->lua, -1)) {
-        mp__plan_fail(plan, "%s is a %s: write a table", what, mp__plan_kind(plan, -1));
+        mp__plan_fail(plan, "%s is a %s: write %s", what, mp__plan_kind(plan, -1),
+                      example_of(plan, what, "a table"));
     }
     mp__budget_check(plan->state);
     struct mp__shape shape = mp__push_shape(plan->state, lua_gettop(plan->lua));
     const char *fault = mp__shape_fault(shape.kind);
+    const char *example = example_of(plan, what, "");
     if (fault) {
-        mp__plan_fail(plan, "%s %s", what, fault);
+        mp__plan_fail(plan, "%s %s%s%s", what, fault, *example ? ", as in " : "",
+                      example);
     }
     return shape;
+}
+
+/* "5s, 1m" is meant as { "5s", "1m" }. */
+static _Noreturn void fail_list(struct mp__plan *plan, const char *what,
+                                struct mp_str text)
+{
+    char list[200] = "";
+    const char *end = text.data + text.length;
+    for (const char *at = text.data; at < end;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        struct mp_str piece = {at, (size_t)((comma ? comma : end) - at)};
+        size_t used = strlen(list);
+        piece = mp_str_trim_space(piece);
+        snprintf(list + used, sizeof(list) - used, "%s\"%.*s\"", used ? ", " : "",
+                 (int)piece.length, piece.data);
+        at = comma ? comma + 1 : end;
+    }
+    mp__plan_fail(plan, "%s is a string: write a list, { %s }", what, list);
 }
 
 size_t mp__plan_list_length(struct mp__plan *plan, const char *what, size_t max)
 {
     if (lua_type(plan->lua, -1) == LUA_TSTRING) {
-        mp__plan_fail(plan, "%s is a string: write a list, { \"%s\" }", what,
-                      mp__str_at(plan->lua, -1).data);
+        fail_list(plan, what, mp__str_at(plan->lua, -1));
     }
     struct mp__shape shape = mp__plan_shape(plan, what);
     lua_pop(plan->lua, 1);
     if (shape.kind == MP__SHAPE_OBJECT && shape.count > 0) {
-        mp__plan_fail(plan, "%s is a table with names: write a list, { … }", what);
+        mp__plan_fail(plan, "%s is a table with names: write a list, %s", what,
+                      example_of(plan, what, "{ … }"));
     }
     if (shape.count > max) {
         mp__plan_fail(plan, "%s has more than %zu entries", what, max);
@@ -266,7 +328,7 @@ static _Noreturn void fail_unknown(struct mp__plan *plan, const char *what,
 
 void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *known)
 {
-    struct mp__shape shape = mp__plan_shape(plan, what);
+    struct mp__shape shape = mp__plan_shape(plan, plan->at.key ? "it" : what);
     if (shape.kind == MP__SHAPE_LIST && shape.count > 0) {
         mp__plan_fail(plan, "%s is a list: write names, %s = …", what, known[0]);
     }

@@ -29,32 +29,34 @@ static const luaL_Reg own_base[] = {{"pcall", mp__pcall},
                                     {NULL, NULL}};
 static int insert(lua_State *lua);
 static const luaL_Reg own_table[] = {{"insert", insert}, {NULL, NULL}};
-/* Told apart from a misspelt name: they exist in Lua. */
-static const char *const absent[] = {"io",
-                                     "os",
-                                     "ffi",
-                                     "debug",
-                                     "load",
-                                     "loadstring",
-                                     "dofile",
-                                     "jit",
-                                     "package",
-                                     "loadfile",
-                                     "coroutine",
-                                     "getfenv",
-                                     "setfenv",
-                                     "rawget",
-                                     "rawset",
-                                     "rawequal",
-                                     "print",
-                                     "newproxy",
-                                     "getmetatable",
-                                     "setmetatable",
-                                     "collectgarbage",
-                                     "module",
-                                     "_G",
-                                     "_VERSION",
-                                     NULL};
+/* Told apart from a misspelt name: they exist in Lua. And what is meant, where there is
+ * something. */
+static const char *const absent[][2] = {
+    {"io", NULL},
+    {"os", "time.now(), time.format(…)"},
+    {"ffi", NULL},
+    {"debug", NULL},
+    {"load", NULL},
+    {"loadstring", NULL},
+    {"dofile", "require \"x\", which is lib/x.lua"},
+    {"jit", NULL},
+    {"package", NULL},
+    {"loadfile", "require \"x\", which is lib/x.lua"},
+    {"coroutine", NULL},
+    {"getfenv", NULL},
+    {"setfenv", NULL},
+    {"rawget", NULL},
+    {"rawset", NULL},
+    {"rawequal", NULL},
+    {"print", "log(…)"},
+    {"newproxy", NULL},
+    {"getmetatable", NULL},
+    {"setmetatable", NULL},
+    {"collectgarbage", NULL},
+    {"module", NULL},
+    {"_G", NULL},
+    {"_VERSION", NULL},
+};
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -162,9 +164,11 @@ static int read_unknown(lua_State *lua)
     if (lua_type(lua, 2) == LUA_TSTRING) {
         name = mp__str_at(lua, 2);
     }
-    for (const char *const *each = absent; *each; each++) {
-        if (mp_str_is(name, *each)) {
-            return luaL_error(lua, "`%s` is not available to scripts", name.data);
+    for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
+        const char *instead = absent[i][1];
+        if (mp_str_is(name, absent[i][0])) {
+            return luaL_error(lua, "`%s` is not available to scripts%s%s", name.data,
+                              instead ? ": write " : "", instead ? instead : "");
         }
     }
     const char *near = mp__near_miss(name, suggestions);
@@ -172,7 +176,8 @@ static int read_unknown(lua_State *lua)
         return luaL_error(lua, "unknown global `%s`: did you mean `%s`?", name.data,
                           near);
     }
-    return luaL_error(lua, "unknown global `%s`", name.data);
+    return luaL_error(lua, "unknown global `%s`: write local %s = … above it", name.data,
+                      name.data);
 }
 
 /* While the script loads it may name globals of its own; ours stay ours. */

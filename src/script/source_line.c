@@ -53,13 +53,27 @@ static unsigned line_of(struct mp__reader reader, struct mp__at at, int depth)
     return inner > 0 ? inner : line;
 }
 
+static unsigned last_line(struct mp_str source)
+{
+    unsigned line = 1;
+    source = mp_str_trim_space(source);
+    for (size_t i = 0; i < source.length; i++) {
+        line += source.data[i] == '\n';
+    }
+    return line;
+}
+
 /* A key of the table itself; else, when that was made elsewhere, the first of that name.
- */
+ * Without a key: the return, else the end, where one is missing. */
 unsigned mp__source_line(struct mp_str source, struct mp__at at)
 {
     struct mp__reader whole = {
         .at = source.data, .end = source.data + source.length, .line = 1};
     struct mp__reader table = whole;
-    unsigned line = find_return(&table) ? line_of(table, at, 1) : 0;
+    bool returns = find_return(&table);
+    if (!at.key) {
+        return returns ? table.line : last_line(source);
+    }
+    unsigned line = returns ? line_of(table, at, 1) : 0;
     return line > 0 ? line : line_of(whole, at, 0);
 }

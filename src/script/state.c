@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <luajit.h>
 #include <lualib.h>
 #include <stdlib.h>
@@ -84,6 +85,31 @@ static void set_up(struct mp_script_state *state, void *arg)
     mp__sandbox_open(state);
 }
 
+/* What Lua says where the comma behind an entry is missing tells of a brace instead. */
+static bool lacks_comma(struct mp_str why)
+{
+    static const char before[] = "'}' expected (to close '{' at line ";
+    const char *at = memmem(why.data, why.length, before, sizeof(before) - 1);
+    const char *near = at ? strstr(at, ") near '") : NULL;
+    char next = near ? near[strlen(") near '")] : '\0';
+    return isalpha((unsigned char)next) || next == '_' || next == '[' || next == '{';
+}
+
+static _Noreturn void fail_syntax(struct mp_script_state *state)
+{
+    lua_State *lua = state->lua;
+    const struct mp_script *script = state->script;
+    if (script->source.length > 0 && script->source.data[0] == LUA_SIGNATURE[0]) {
+        luaL_error(lua, "%s: it is bytecode: write Lua text", script->path.data);
+    }
+    if (lacks_comma(mp__str_at(lua, -1))) {
+        lua_pushliteral(lua, ": a comma is missing before it");
+        lua_concat(lua, 2);
+    }
+    lua_error(lua);
+    __builtin_unreachable();
+}
+
 static void load(struct mp_script_state *state, void *arg)
 {
     struct mp_script *planned = arg;
@@ -92,10 +118,7 @@ static void load(struct mp_script_state *state, void *arg)
     lua_pushfstring(lua, "@%s", script->path.data);
     if (luaL_loadbufferx(lua, script->source.data, script->source.length,
                          lua_tostring(lua, -1), "t") != 0) {
-        if (script->source.length > 0 && script->source.data[0] == LUA_SIGNATURE[0]) {
-            luaL_error(lua, "%s: it is bytecode: write Lua text", script->path.data);
-        }
-        lua_error(lua);
+        fail_syntax(state);
     }
     state->is_loading = true;
     lua_call(lua, 0, 1);
