@@ -159,7 +159,9 @@ describe("the house", function()
       local code = read(path):gsub("/%*.-%*/", ""):gsub('"[^"\n]*"', '""')
       if path ~= "src/main.c" then
         for _, word in ipairs({ "exit", "_exit", "_Exit", "quick_exit" }) do
-          if code:find("%f[%w_]" .. word .. "%s*%(") then
+          -- A child that could not become busted has no other way.
+          local is_child = path == "src/cli/busted.c" and word == "_exit"
+          if not is_child and code:find("%f[%w_]" .. word .. "%s*%(") then
             wrong[#wrong + 1] = path .. " calls " .. word
           end
         end
