@@ -189,7 +189,7 @@ static int make_settings(struct work *work)
         return MP_EXIT_OK;
     }
     if (mp__places_find(&places, NULL) != MP_OK) {
-        places.modules[0] = '\0';
+        mp__path(places.modules, "/usr/local/share/lua/5.1");
     }
     const struct blank blanks[] = {
         {"@SCRIPTS@", inside}, {"@MODULES@", places.modules}, {NULL, NULL}};
