@@ -27,6 +27,8 @@ local cases = {
   own_method = { [[url = "$/cache/*", method = "PURGE"]] },
   brackets = { [[url = "$/a[1]/%7Bx%7D/{a}?list[]={a}&set={+b}{&x,y}"]], { a = "[0-9]", b = "{1,2}", x = "#", y = "%" } },
   dots = { [[url = "$/.well-known/a..b/.../{a}?up=../x"]], { a = "..c" } },
+  dot_segments = { [[url = "$/a/./b/../{c}"]], { c = "d" } },
+  no_body = { [[url = "$/bare", method = "PUT", request = function(event, request) request.body = nil end]] },
   put_empty = { [[url = "$/put", method = "PUT", body = ""]] },
   post_empty = { [[url = "$/post", method = "POST", body = ""]] },
   agent = { [[url = "$/agent", headers = { ["User-Agent"] = "Mozilla/5.0 (X11; Linux)" }]] },

@@ -26,8 +26,9 @@ describe("an installed Moonpost", function()
       "bin", "bin/moonpost", "lib", "lib/moonpost", "lib/moonpost/libmp_testing.so", "share", "share/lua",
       "share/lua/5.1", "share/lua/5.1/moonpost", "share/lua/5.1/moonpost/testing", "share/lua/5.1/moonpost/testing.lua",
       "share/lua/5.1/moonpost/testing/brief.lua", "share/lua/5.1/moonpost/testing/json.lua",
-      "share/lua/5.1/moonpost/testing/native.lua", "share/lua/5.1/moonpost/testing/play.lua", "share/lua/5.1/moonpost/testing/request.lua", "share/moonpost",
-      "share/moonpost/library", "share/moonpost/library/moonpost.lua", "share/moonpost/library/testing.lua",
+      "share/lua/5.1/moonpost/testing/native.lua", "share/lua/5.1/moonpost/testing/play.lua",
+      "share/lua/5.1/moonpost/testing/request.lua", "share/moonpost", "share/moonpost/library",
+      "share/moonpost/library/moonpost.lua", "share/moonpost/library/testing.lua",
     }, author.tree(prefix))
   end)
 
