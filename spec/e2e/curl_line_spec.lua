@@ -80,7 +80,7 @@ describe("the line for curl", function()
   local fake, rt
 
   setup(function()
-    fake = partner.new()
+    fake = partner.new({ handler = function() return { status = 200, body = "thanks" } end })
     rt = runtime.start({ scripts = scripts_for(fake:url("")), env = env })
   end)
 
