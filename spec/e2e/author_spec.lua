@@ -91,6 +91,18 @@ describe("moonpost new", function()
     assert.truthy((child:text("out") .. child:text()):find("scripts/acme.lua:", 1, true), child:text("out"))
   end)
 
+  it("is named in errors without the slashes that --scripts has", function()
+    local folder = with("acme")
+    runtime.write_file(folder .. "/scripts/bad.lua", "return {")
+    for _, scripts in ipairs({ "scripts", "./scripts", "scripts/", "./scripts//" }) do
+      for _, args in ipairs({ { "check" }, { "try", "bad", "{}" } }) do
+        local child = moonpost(1, folder, { args[1], "--scripts", scripts, unpack(args, 2) })
+        local said = child:text("out") .. child:text()
+        assert.truthy(("\n" .. said):find("[\n ]scripts/bad%.lua:1: "), said)
+      end
+    end
+  end)
+
   it("is known to luacheck: globals that a script has not are found", function()
     local folder = with("acme")
     replace(folder .. "/scripts/acme.lua", "return {", "local now = os.time() + time.noon()\nreturn { vars = { now = now },")
@@ -191,8 +203,9 @@ describe("moonpost new", function()
 
   it("says which path is too long", function()
     local long = ("d/"):rep(2100)
-    for _, command in ipairs({ { "new", "acme" }, { "test", "acme" }, { "test" } }) do
-      local child = author.run(runtime.folder(), nil, { command[1], "--scripts", long, command[2] })
+    for _, command in ipairs({ { "new", "acme" }, { "test", "acme" }, { "test" }, { "try", "acme", "{}" } }) do
+      local args = { command[1], "--scripts", long, command[2], command[3] }
+      local child = author.run(runtime.folder(), nil, args)
       assert.truthy(child.code == 1 or child.code == 2)
       assert.truthy(child:text():find(": File name too long", 1, true), child:text())
     end

@@ -43,10 +43,12 @@ static const struct command commands[] = {
     {"new", MP_COMMAND_NEW, "PARTNER [options]", "write a partner's script and its spec",
      "Writes PARTNER.lua and spec/PARTNER_spec.lua into --scripts; both work as they "
      "are. "
-     "The\n"
-     "first time also, into this folder and only what is missing: what an editor's Lua "
-     "server,\n"
-     "luacheck and busted need to know of partner scripts.\n"
+     "What\n"
+     "an editor's Lua server, luacheck and busted need to know of them is written into "
+     "this\n"
+     "folder, where it is missing and when --scripts lies in it. All of it is written, "
+     "or "
+     "nothing.\n"
      "\n"
      "  moonpost new acme\n"},
     {"test", MP_COMMAND_TEST, "[script…] [options] [-- busted's own]",

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "moonpost/console.h"
-#include "tools.h"
+#include "places.h"
 
 static const char *ordinal_ending(size_t n)
 {
@@ -74,11 +75,15 @@ static int run_try(const struct mp_settings *settings, struct mp_try *try_,
                    mp_try_builder builder)
 {
     struct mp_error err = {.status = MP_OK};
+    char folder[MP__PATH_BYTES];
+    if (!mp__folder(folder, settings->scripts)) {
+        return mp__complain(MP_EXIT_FAILED, "could not read %s: %s", settings->scripts,
+                            strerror(errno));
+    }
     mp_request_init(&try_->request);
     try_->done = on_done;
     int code;
-    if (mp_scripts_try_file(mp__plain_path(settings->scripts), settings->secrets, builder,
-                            try_, &err)) {
+    if (mp_scripts_try_file(folder, settings->secrets, builder, try_, &err)) {
         code = mp__complain(MP_EXIT_FAILED, "%s",
                             err.text[0] ? err.text : mp_status_text(err.status));
     } else if (try_->status) {
