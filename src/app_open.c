@@ -254,6 +254,11 @@ static int open_deliver(struct app *app)
 
 static int open_scripts(struct app *app)
 {
+    struct mp_error missing;
+    if (app->settings->reload_gate && mp_cli_can_test(&missing) != MP_OK) {
+        return mp_error_set(app->err, MP_ENOTFOUND, "could not open --reload-gate: %s",
+                            missing.text);
+    }
     struct mp_scripts_config config = {
         .folder = app->settings->scripts,
         .secrets = app->settings->secrets,

@@ -90,5 +90,7 @@ int mp_cli_partner(const struct mp_settings *settings, const char **words, size_
 int mp_cli_dead(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_topics(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_health(const struct mp_settings *settings);
+/* MP_ENOTFOUND: what `test` needs is not there; `err` says what, and where to get it. */
+MP_MUST_CHECK int mp_cli_can_test(struct mp_error *err);
 int mp_cli_test(const struct mp_settings *settings, const char **words, size_t count);
 int mp_cli_new(const struct mp_settings *settings, const char **words, size_t count);

@@ -146,4 +146,13 @@ describe("a saved script", function()
     rt:accept("/events/acme", "{}")
     wait_for_path(fake, "/v2")
   end)
+
+  it("is not waited for with --reload-gate where nothing can run a spec", function()
+    local root = runtime.folder()
+    assert(uv.fs_mkdir(root .. "/scripts", 493))
+    local child = support.process.run(runtime.binary(), { env = { PATH = root },
+      args = { "run", "--listen", "127.0.0.1:0", "--scripts", root .. "/scripts", "--data", root .. "/data", "--reload-gate" } })
+    assert.equal(3, child.code)
+    assert.matches("could not open %-%-reload%-gate: could not find busted: specs run in busted, .*apt%-get install", child:text())
+  end)
 end)

@@ -27,12 +27,21 @@ static bool find_program(const char *name, char path[MP__PATH_BYTES])
     return false;
 }
 
-static int not_installed(const char *name)
+/* What runs a spec. */
+struct programs {
+    char busted[MP__PATH_BYTES], luajit[MP__PATH_BYTES];
+};
+
+static int find_programs(struct programs *programs, struct mp_error *err)
 {
-    return mp__complain(MP_EXIT_REACH,
-                        "could not find %s: specs run in busted, under LuaJIT; on Debian "
-                        "apt-get install lua-busted luajit lua-cjson",
-                        name);
+    const char *missing = !find_program("busted", programs->busted)   ? "busted"
+                          : !find_program("luajit", programs->luajit) ? "luajit"
+                                                                      : NULL;
+    return missing ? mp_error_set(err, MP_ENOTFOUND,
+                                  "could not find %s: specs run in busted, under LuaJIT; "
+                                  "on Debian apt-get install lua-busted luajit lua-cjson",
+                                  missing)
+                   : MP_OK;
 }
 
 /* Debian's busted is a Lua script, which LuaJIT can run itself; elsewhere it may be a
@@ -51,22 +60,28 @@ static bool is_lua(const char *program)
 
 static int add_program(struct mp__words *command)
 {
-    char busted[MP__PATH_BYTES], luajit[MP__PATH_BYTES];
-    if (!find_program("busted", busted)) {
-        return not_installed("busted");
+    struct programs programs;
+    struct mp_error err;
+    if (find_programs(&programs, &err) != MP_OK) {
+        return mp__complain(MP_EXIT_REACH, "%s", err.text);
     }
-    if (!find_program("luajit", luajit)) {
-        return not_installed("luajit");
-    }
-    if (is_lua(busted)) {
-        mp__words_add(command, luajit);
-        mp__words_add(command, busted);
+    if (is_lua(programs.busted)) {
+        mp__words_add(command, programs.luajit);
+        mp__words_add(command, programs.busted);
         mp__words_add(command, "--ignore-lua");
     } else {
-        mp__words_add(command, busted);
+        mp__words_add(command, programs.busted);
         mp__words_add(command, "--lua=luajit");
     }
     return MP_EXIT_OK;
+}
+
+int mp_cli_can_test(struct mp_error *err)
+{
+    struct programs programs;
+    struct mp__places places;
+    int status = find_programs(&programs, err);
+    return status ? status : mp__places_find(&places, err);
 }
 
 static int no_memory(void)
