@@ -273,6 +273,31 @@ describe("a refused batch", function()
     assert.equal(7, #fake.requests)
   end)
 
+  it("has its bad one dead when a 200 refuses it", function()
+    local fake = partner.new({ handler = function(request)
+      return { status = 200, body = request.body:find('"n":2[,}]') and '{"code":40002}' or '{"code":0}' }
+    end })
+    local answers = start(fake, "size = 4, wait = '1h'", [[
+      answers = { { json = { code = 40002 }, "split" } }, limits = { concurrency = 1 }]])
+    send(answers, 1, 4)
+    wait_for(answers, { settle = 3, bury = 1 })
+    assert.same({ "1 2 3 4", "1 2", "1", "2", "3 4" }, seen(fake))
+    assert.equal("answers: json code", answers:outcome("a2").reason)
+    local hook = start(fake, "size = 2, wait = '1h'", [[
+      verdict = function(response) if response.json.code ~= 0 then return "split" end end]])
+    send(hook, 1, 2)
+    wait_for(hook, { settle = 1, bury = 1 })
+    assert.equal("refused alone: status 200", hook:outcome("a2").reason)
+  end)
+
+  it("has its parts tried again when it is split for what passes", function()
+    local fake = partner.new({ handler = function() return 503 end })
+    local room = start(fake, "size = 2, wait = '1h'", 'answers = { { status = 503, "split" } }')
+    send(room, 1, 2)
+    wait_for(room, { retry = 2 })
+    assert.same({ "1 2", "1", "2" }, seen(fake))
+  end)
+
   it("has its halves parked when its partner is paused meanwhile", function()
     local fake = partner.new({ handler = function() return { hang = true } end })
     local room = start(fake, "size = 4, wait = '1h'")

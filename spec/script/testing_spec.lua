@@ -347,6 +347,14 @@ describe("deliver of a batch", function()
     assert.same({ [4] = "skipped" }, got.skipped)
   end)
 
+  it("loses none that a 200 refuses alone", function()
+    local got = played('answers = { { json = { code = 4 }, "split", "bad event" } }', 3, function(request)
+      return { status = 200, json = { code = table.concat(request.places, " "):find("3") and 4 or 0 } }
+    end)
+    assert.same({ "1 2 3", "1 2", "3" }, places(got))
+    assert.same({ { 1, 2 }, { [3] = "bad event" } }, { got.delivered, got.dead })
+  end)
+
   it("lets one that is named split alone go again by itself", function()
     local got = played('verdict = function(_, ctx) return #ctx.ids > 1 and { [2] = "split" } or nil end', 3, 200)
     assert.same({ "1 2 3", "2" }, places(got))

@@ -18,11 +18,21 @@ static void judge_by_status(const struct mp_response *response, size_t count,
     }
 }
 
-/* There is nobody to be told from. */
-static void drop_split(struct mp_verdict *verdict)
+/* There is nobody to be told from: the status decides. Only a refusal is split, so that
+ * a 2xx delivered nothing. */
+static void end_split(const struct mp_response *response, struct mp_verdict *verdict)
 {
-    if (verdict->kind == MP_VERDICT_SPLIT) {
+    if (verdict->kind != MP_VERDICT_SPLIT) {
+        return;
+    }
+    struct mp_verdict usual;
+    mp_verdict_default(response, &usual);
+    if (usual.kind != MP_VERDICT_DELIVERED) {
         *verdict = (struct mp_verdict){.kind = MP_VERDICT_NONE, .delay_ms = -1};
+    } else if (verdict->why[0] != '\0') {
+        verdict->kind = MP_VERDICT_DEAD;
+    } else {
+        mp_verdict_set(verdict, MP_VERDICT_DEAD, "refused alone: %s", usual.why);
     }
 }
 
@@ -56,10 +66,10 @@ int mp_judge(struct mp_script *script, struct mp_script_state *state,
         }
     }
     if (count == 1) {
-        drop_split(verdict);
+        end_split(response, verdict);
     }
     if (count == 1 && members) {
-        drop_split(&members[0]);
+        end_split(response, &members[0]);
     }
     bool has_table = names_one(members, count);
     if (verdict->kind == MP_VERDICT_NONE) {
