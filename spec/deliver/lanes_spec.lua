@@ -135,6 +135,8 @@ describe("the breaker", function()
     assert.equal("park", room:deliver({ id = "b" }).outcome)
     assert.truthy(room:metrics():find('moonpost_breaker_open{partner="acme"} 1', 1, true))
     assert.matches("acme: the breaker is open for %d+ s: status 503", room.child:text())
+    room:stop()
+    assert.is_nil(room.child:text():find("the breaker is closed", 1, true)) -- it ended open
   end)
 
   it("is told of again when records come before its time, whatever ended the hold", function()
@@ -182,6 +184,7 @@ describe("the breaker", function()
     wait_until(second["until"])
     room:send({ id = "c", count = 5 })
     eventually(function() return room:outcomes().settle == 5 end)
+    assert.matches("acme: the breaker is closed", room.child:text())
     status = 503
     room:send({ id = "d", count = 9 })
     eventually(function() return room:outcomes().retry == 20 end)

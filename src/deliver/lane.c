@@ -47,9 +47,6 @@ static void open_or_closed(struct mp__lane *lane, enum mp__breaker before)
     if (was_open != is_open) {
         mp_series_add(lane->partner->shared->breaker_open, is_open ? 1 : (uint64_t)-1);
     }
-    if (was_open && !is_open) {
-        mp_log_info("deliver", "%s: the breaker is closed", lane->name);
-    }
 }
 
 void mp__lane_set_health(struct mp__lane *lane, const struct mp__health *health)
@@ -292,6 +289,9 @@ void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
         mp__health_exchange(&lane->health, &worker->room->tuning, verdict->kind, status,
                             is_default, was_probe, worker->wall_ms);
     open_or_closed(lane, before);
+    if (before != MP__BREAKER_CLOSED && lane->health.breaker == MP__BREAKER_CLOSED) {
+        mp_log_info("deliver", "%s: the breaker is closed", lane->name);
+    }
     if (change == MP__HEALTH_OPENED) {
         mp_log_warn("deliver", "%s: the breaker is open for %lld s: %s", lane->name,
                     (long long)((lane->health.until_ms - worker->wall_ms) / 1000),
