@@ -99,7 +99,7 @@
 ---@field subject? string
 ---@field attempt integer From 1.
 ---@field last boolean No attempt is left after this one.
----@field received_at number Seconds since 1970.
+---@field received_at number Seconds since 1970, with milliseconds.
 ---@field occurred_at? number
 ---@field endpoint? { method: string, url: string } Of the partner postback.
 ---@field previous? { status: integer?, verdict: moonpost.Word } The attempt before.
@@ -257,7 +257,7 @@ webhook = {}
 function webhook.sign(request, keys) end
 
 time = {}
---- Seconds since 1970, the same throughout a call.
+--- Seconds since 1970 with milliseconds, the same throughout a call. `time.format(t, "%s")` is whole.
 ---@return number
 function time.now() end
 --- RFC 3339, an HTTP date, seconds or milliseconds; nil when it is none.
