@@ -165,6 +165,25 @@ describe("crypto for scripts:", function()
     assert.equal(text(("sha256(%q)"):format(url)), got.headers.Y)
   end)
 
+  it("take no expression for a value while the script loads", function()
+    for code, function_name in pairs({
+      ['md5 "{email}"'] = "md5(data)", ['sha256("x-{email}")'] = "sha256(data)", ['base64("{ {email}:")'] = "base64(data)",
+      ['hex "{email}"'] = "hex(data)", ['hmac.sha1("key", "{id}{email}")'] = "hmac.sha1(key, data)",
+      ['basic("{email}", secret "pin")'] = "basic(user, password)", ['basic("u", "{email}")'] = "basic(user, password)",
+      ['uri.encode("{email}")'] = "uri.encode(text)", ['decimal("{email}", 2)'] = "decimal(text, places)",
+    }) do
+      local loaded, err = script.load('return { url = "https://acme.example/", vars = {\n  x = ' .. code .. " } }")
+      local name = code:find("{id}", 1, true) and "id" or "email"
+      assert.is_nil(loaded)
+      assert.equal(("scripts/acme.lua:2: %s: {%s} has no value while the script loads: write a function, "):format(function_name, name)
+        .. "name = function(event) return … end", err)
+    end
+    for _, code in ipairs({ 'md5 "{}"', "base64('{\"alg\":\"HS256\"}')", 'sha256 "{a"', 'hex "{1}"', 'uri.encode "a{ b }"', 'sha1 "{é}"' }) do
+      assert(script.load('return { url = "https://acme.example/", vars = { x = ' .. code .. " } }"))
+    end
+    assert.equal("12a6d4d069cd56cfddaa391c24eb7042", text('md5 "{email}"')) -- an event's text may hold anything
+  end)
+
   it("arguments that are none are errors that say what to pass", function()
     fails("sha256()", "sha256(data): the data is nil: pass a string or a secret")
     fails("md5({})", "md5(data): the data is a table: pass a string or a secret")

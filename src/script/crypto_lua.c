@@ -68,6 +68,7 @@ static int digest(lua_State *lua, const char *function, enum mp__digest which)
     lua_settop(lua, 2);
     enum encoding encoding = encoding_at(lua, 2, function, HEX, RAW);
     uint8_t bytes[MP__DIGEST_BYTES];
+    mp__refuse_expression(state, 1, function);
     size_t length =
         mp__digest(state, which, mp__check_bytes(state, 1, function, "data"), bytes);
     return push_encoded(state, bytes, length, encoding);
@@ -95,6 +96,7 @@ static int hmac(lua_State *lua, const char *function, enum mp__digest which)
     enum encoding encoding = encoding_at(lua, 3, function, HEX, RAW);
     struct mp_str key = mp__check_bytes(state, 1, function, "key");
     struct mp_str data = mp__check_bytes(state, 2, function, "data");
+    mp__refuse_expression(state, 2, function);
     uint8_t bytes[MP__DIGEST_BYTES];
     size_t length = mp__hmac(state, which, key, &data, 1, bytes);
     return push_encoded(state, bytes, length, encoding);
@@ -120,6 +122,7 @@ static int reversible(lua_State *lua, const char *function, enum encoding encodi
     struct mp_script_state *state = mp__state_of(lua);
     struct mp__label label = {.length = 0};
     struct mp_str data = mp__check_bytes(state, 1, function, "data");
+    mp__refuse_expression(state, 1, function);
     mp__label_add(state, 1, &label);
     mp__push_labelled(state, encode(state, data, encoding), &label);
     return 1;
@@ -146,6 +149,8 @@ static int basic(lua_State *lua)
     lua_settop(lua, 2);
     struct mp_str user = mp__check_bytes(state, 1, function, "user");
     struct mp_str password = mp__check_bytes(state, 2, function, "password");
+    mp__refuse_expression(state, 1, function);
+    mp__refuse_expression(state, 2, function);
     if (user.length > 0 && memchr(user.data, ':', user.length)) {
         return luaL_error(lua, "%s: a user's name has no colon (RFC 7617)", function);
     }

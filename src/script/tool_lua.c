@@ -5,7 +5,30 @@
 #include "moonpost/id.h"
 #include "tools.h"
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+
 /* Small tools for scripts. */
+
+void mp__refuse_expression(struct mp_script_state *state, int index, const char *function)
+{
+    lua_State *lua = state->lua;
+    if (!state->is_loading || lua_type(lua, index) != LUA_TSTRING) {
+        return;
+    }
+    const char *at = lua_tostring(lua, index); /* to its first NUL is far enough */
+    while ((at = strchr(at, '{'))) {
+        at++;
+        size_t length = strspn(at, LETTERS);
+        length += length > 0 ? strspn(at + length, LETTERS "0123456789.") : 0;
+        if (length > 0 && at[length] == '}') {
+            lua_pushlstring(lua, at, length);
+            luaL_error(lua,
+                       "%s: {%s} has no value while the script loads: write a function, "
+                       "name = function(event) return … end",
+                       function, lua_tostring(lua, -1));
+        }
+    }
+}
 
 /* False: the value is no number. */
 static bool read_decimal(struct mp_script_state *state, int index,
@@ -30,6 +53,7 @@ static int decimal(lua_State *lua)
     char text[MP__DECIMAL_BYTES];
     lua_settop(lua, 3);
     mp__budget_check(state);
+    mp__refuse_expression(state, 1, "decimal(text, places)");
     double places = lua_type(lua, 2) == LUA_TNUMBER ? lua_tonumber(lua, 2) : -1;
     if (!(places >= 0 && places <= MP__DECIMAL_PLACES && floor(places) >= places)) {
         return luaL_error(lua,

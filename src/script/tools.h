@@ -12,6 +12,11 @@
 struct mp_str mp__check_bytes(struct mp_script_state *state, int index,
                               const char *function, const char *what);
 
+/* While the script loads there is no event: throws when the string at `index` holds an
+ * expression, which would be taken as it is written. */
+void mp__refuse_expression(struct mp_script_state *state, int index,
+                           const char *function);
+
 /* What a value that is made from secrets is called: their names, joined by `+`. */
 struct mp__label {
     char text[200];

@@ -16,6 +16,7 @@ static int encode(lua_State *lua)
     struct mp__label label = {.length = 0};
     lua_settop(lua, 1);
     struct mp_str text = mp__check_bytes(state, 1, "uri.encode(text)", "text");
+    mp__refuse_expression(state, 1, "uri.encode(text)");
     mp__label_add(state, 1, &label);
     mp_buf_reset(&state->scratch);
     mp__check_status(lua, mp_percent_encode(text, &state->scratch));
