@@ -162,17 +162,28 @@ describe("uri.macros", function()
   it("converts, with names, exactly those", function()
     local names = [[{ CLICK_ID = "click_id", payout = "conversion.payout", ["aff-sub"] = "sub", id = "ctx.id" }]]
     for url, want in pairs({
-      ["?c={CLICK_ID}&p={{payout}}&s=[aff-sub]&i=(id)"] = "?c={click_id}&p={conversion.payout}&s={sub}&i={ctx.id}", ["{click_id}"] = "%7Bclick_id%7D", ["(Payout)[PAYOUT]#other#"] = "(Payout)[PAYOUT]#other#",
-      ["${CLICK_ID}%%CLICK_ID%%#CLICK_ID#"] = "{click_id}{click_id}{click_id}", ["${other}"] = "$%7Bother%7D", ["/wiki/Foo_(bar)/(id)"] = "/wiki/Foo_(bar)/{ctx.id}", ["user[id]=[id]"] = "user[id]={ctx.id}",
+      ["?c={CLICK_ID}&p={{payout}}&s=[aff-sub]&i=(id)"] = "?c={click_id}&p={conversion.payout}&s={sub}&i={ctx.id}", ["(Payout)[PAYOUT]#other#"] = "(Payout)[PAYOUT]#other#",
+      ["${CLICK_ID}%%CLICK_ID%%#CLICK_ID#"] = "{click_id}{click_id}{click_id}", ["/wiki/Foo_(bar)/(id)"] = "/wiki/Foo_(bar)/{ctx.id}", ["user[id]=[id]"] = "user[id]={ctx.id}",
     }) do
       assert.equal(want, macros(("%q, %s"):format(url, names)), url)
     end
-    assert.equal("%7Ba%7D", macros('"{a}", {}'))
+  end)
+
+  it("refuses a name in braces that it does not know, which would be sent as it stands", function()
+    for arguments, name in pairs({
+      ['"?c={clickid}", { click_id = "c" }'] = "clickid", ['"{a}", {}'] = "a", ['"${other}", { a = "a" }'] = "other", ['"{{ x }}", { a = "a" }'] = "x",
+      ['"?d={date:Y-m-d}"'] = "date:Y-m-d", ['"?s={status:lead=0}"'] = "status:lead=0", ['"{a b}"'] = "a b",
+    }) do
+      local got, err = macros(arguments)
+      assert.is_nil(got, arguments)
+      assert.truthy(err:find('uri.macros(text, names): {' .. name .. '} is none that it knows: put ["' .. name
+        .. '"] = "<our name>" into names, or write %7B for a brace that is meant', 1, true), err)
+    end
   end)
 
   it("gives a url that expands", function()
-    assert.equal("https://a.example/pb?cid=a%20b&p=1.50&lit=%7Bx%7D",
-      expand('uri.macros("https://a.example/pb?cid={{CLICK}}&p=#PAYOUT#&lit={x}", { CLICK = "click_id", PAYOUT = "payout" })', '{"click_id":"a b","payout":1.50}'))
+    assert.equal("https://a.example/pb?cid=a%20b&p=1.50&lit=%7B0%7D",
+      expand('uri.macros("https://a.example/pb?cid={{CLICK}}&p=#PAYOUT#&lit={0}", { CLICK = "click_id", PAYOUT = "payout" })', '{"click_id":"a b","payout":1.50}'))
   end)
 
   it("lets a name be any expression that a template can have", function()

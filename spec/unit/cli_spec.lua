@@ -42,7 +42,7 @@ describe("the command line", function()
   it("tells each option with its default and its name in the environment", function()
     local out = ends(0, { "help", "run" }):text("out"):gsub("%s+", " ")
     for option, default in pairs({
-      listen = "127.0.0.1:4000", scripts = "./scripts", data = "./data", workers = "0",
+      listen = "127.0.0.1:4000", scripts = "scripts", data = "./data", workers = "0",
       drain = "30s", ["idempotency-window"] = "24h", ["log-level"] = "info", ["json-depth"] = "128",
       ["body-limit"] = "1MiB", ["header-limit"] = "16KiB", ["header-count"] = "100",
       ["header-timeout"] = "10s", ["body-timeout"] = "30s", ["idle-timeout"] = "75s",

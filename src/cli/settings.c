@@ -43,7 +43,7 @@ static const struct mp_option options[] = {
          MP_COMMAND_RUN, listen),
     TEXT("listen", "HOST:PORT", "127.0.0.1:9000",
          "where to listen; port 0 takes a free one", MP_COMMAND_SINK, listen),
-    TEXT("scripts", "DIR", "./scripts", "the folder of the partners' scripts", SCRIPTS,
+    TEXT("scripts", "DIR", "scripts", "the folder of the partners' scripts", SCRIPTS,
          scripts),
     TEXT("secrets", "DIR", NULL,
          "a folder of secrets, a file each, as Docker and Kubernetes mount them", SECRETS,

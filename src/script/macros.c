@@ -14,9 +14,10 @@
  * a macro whose inside is an identifier (letters, digits and _, not a digit first, single
  * dots inside) becomes the expression of the same name.
  *
- * All else stays the text it is: $100, (2), items[0], #fragment. So does [x] or (x) that
- * ends a parameter's name: user[id]=. A brace that stays is written %7B or %7D, which is
- * what it is in a URL. Nothing inside a secret is read. */
+ * A {x} that becomes none, and begins as a name does, is an error: it would be sent as
+ * it stands. All else stays the text it is: $100, (2), items[0], #fragment. So does [x]
+ * or (x) that ends a parameter's name: user[id]=. A brace that stays is written %7B or
+ * %7D, which is what it is in a URL. Nothing inside a secret is read. */
 
 #define INSIDE_MAX 128
 
@@ -112,6 +113,25 @@ static const char *convert_one(struct macros *macros, const struct syntax *synta
     return write_expression(macros, inside) ? stop + close : NULL;
 }
 
+/* `at` is a brace that no syntax took. Throws when a name stands in it. */
+static void check_forgotten(const struct macros *macros, const char *at, const char *end)
+{
+    size_t left = (size_t)(end - at);
+    const char *stop = memchr(at, '}', left < INSIDE_MAX ? left : INSIDE_MAX);
+    struct mp_str inside = {at + 1, stop ? (size_t)(stop - at - 1) : 0};
+    inside = mp_str_trim(inside);
+    if (inside.length == 0 || !is_identifier((struct mp_str){inside.data, 1})) {
+        return;
+    }
+    lua_State *lua = macros->state->lua;
+    mp__push_str(lua, inside);
+    const char *name = lua_tostring(lua, -1);
+    luaL_error(lua,
+               "uri.macros(text, names): {%s} is none that it knows: put [\"%s\"] = "
+               "\"<our name>\" into names, or write %%7B for a brace that is meant",
+               name, name);
+}
+
 static void convert(struct macros *macros, struct mp_str text)
 {
     lua_State *lua = macros->state->lua;
@@ -126,6 +146,9 @@ static void convert(struct macros *macros, struct mp_str text)
         if (next) {
             at = next;
             continue;
+        }
+        if (*at == '{') {
+            check_forgotten(macros, at, end);
         }
         if (*at == '{' || *at == '}') {
             mp__check_status(lua,
