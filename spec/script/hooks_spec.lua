@@ -322,6 +322,16 @@ describe("a call", function()
       end
     end)
 
+    it("that gives a partner's words back shows no part of a secret", function()
+      local key = "sk-" .. ("0123456789abcdef"):rep(5)
+      local state = assert(script.state("return { " .. URL .. "verdict = function(response) if response.status == 0 then "
+        .. 'return secret "key" end return response.body end }', nil, { secrets = { key = key } }))
+      local _, err = script.verdict(state, { status = 200, body = key .. " is no key" })
+      assert.truthy(err:find('verdict: "[secret key] is no key" is no verdict', 1, true), err)
+      _, err = script.verdict(state, { status = 200, body = ("x"):rep(58) .. key })
+      assert.truthy(err:find(("x"):rep(58) .. '[s" is no verdict', 1, true), err)
+    end)
+
     it("sees the response", function()
       local given = { status = 429, headers = "X-A: 1\r\nRetry-After: 7 \r\nx-a:2\r\nbroken", body = "{\"code\":17,\"n\":null}", truncated = true, duration_ms = 55 }
       assert.same({ "dead", -1, "429 nil 1, 2 7 nil 17 nil true 55 20" }, { verdict([[return "dead", table.concat({ response.status,

@@ -83,6 +83,16 @@ describe("tools for scripts:", function()
       run_logged('log(secret "key", "a" .. secret "key", { k = secret "key" }, base64(secret "key"))'))
   end)
 
+  it("log takes a secret out of what others said", function()
+    local own = 'local mine = secret "key" '
+    assert.same({ "info script: acme: [secret key] {\"echo\":\"k=[secret key]\"} [secret key]" },
+      run_logged(own .. 'log(event.echo:sub(3), event, "Y2FuYXJ5")', '{"echo":"k=canary"}'))
+    -- The cut comes after.
+    local line = run_logged(own .. 'log(("x"):rep(1015) .. event.echo)', '{"echo":"canary"}')[1]
+    assert.is_nil(line:find("can", 1, true))
+    assert.same({ "info script: acme: canary" }, run_logged("log(event.echo)", '{"echo":"canary"}'))
+  end)
+
   it("log keeps to one line and one KiB, cut between characters", function()
     assert.same({ "info script: acme: a b c d" }, run_logged('log("a\\nb\\rc\\0d")'))
     local head = #"info script: acme: "

@@ -191,11 +191,11 @@ int mp_script_call_request(struct mp_script_state *state,
 }
 
 /* What a key of a verdict table is called in an error. */
-static const char *shown_key(lua_State *lua, int index, char out[80])
+static const char *shown_key(struct mp_script_state *state, int index, char out[80])
 {
+    lua_State *lua = state->lua;
     if (lua_type(lua, index) == LUA_TSTRING) {
-        struct mp_str key = mp__str_at(lua, index);
-        snprintf(out, 80, "\"%.*s\"", (int)(key.length < 60 ? key.length : 60), key.data);
+        mp__quote(state, mp__str_at(lua, index), out);
     } else if (lua_type(lua, index) == LUA_TNUMBER) {
         snprintf(out, 80, "%.14g", lua_tonumber(lua, index));
     } else {
@@ -271,14 +271,14 @@ static void take_members(struct mp_script_state *state, struct mp_verdict *membe
             luaL_error(lua,
                        "verdict: %s is neither a place from 1 to %d nor an id of "
                        "ctx.ids",
-                       shown_key(lua, 3, key), (int)state->context->member_count);
+                       shown_key(state, 3, key), (int)state->context->member_count);
         }
         if (members[place - 1].kind != MP_VERDICT_NONE) {
             luaL_error(lua, "verdict: %s names a delivery that the table names twice",
-                       shown_key(lua, 3, key));
+                       shown_key(state, 3, key));
         }
         if (!entry_of(state, &members[place - 1], why)) {
-            luaL_error(lua, "verdict: entry %s: %s", shown_key(lua, 3, key), why);
+            luaL_error(lua, "verdict: entry %s: %s", shown_key(state, 3, key), why);
         }
     }
 }

@@ -127,6 +127,21 @@ static void finish_line(struct mp_script_state *state)
     add_text(state, "…");
 }
 
+/* What a partner said is logged too, and it says what it was sent. */
+static void hide_secrets(struct mp_script_state *state)
+{
+    if (!state->script->has_secrets && !state->uses_secrets) {
+        return;
+    }
+    mp_buf_reset(&state->scratch);
+    mp__check_status(state->lua,
+                     mp_secrets_hide(mp_script_secrets(state->script),
+                                     mp_buf_str(&state->shown), &state->scratch));
+    mp_buf_reset(&state->shown);
+    mp__check_status(state->lua,
+                     mp_buf_append_str(&state->shown, mp_buf_str(&state->scratch)));
+}
+
 static bool may_write(struct mp_script_state *state)
 {
     const char *name = state->script->name;
@@ -165,6 +180,7 @@ int mp__log(lua_State *lua)
         add_text(state, i > 1 ? " " : "");
         add_value(state, i, DEPTH_MAX);
     }
+    hide_secrets(state);
     finish_line(state);
     mp_log_info("script", "%s: %.*s", state->script->name, (int)line->length,
                 line->length > 0 ? line->data : "");

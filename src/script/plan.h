@@ -106,6 +106,9 @@ void mp__plan_known(struct mp__plan *plan, const char *what, const char *const *
  * nothing is pushed. */
 bool mp__plan_field(struct mp__plan *plan, int table, const char *key);
 
+/* What an error shows of a hook's text: the first 60 bytes, in quotes. A hook's may be
+ * the partner's, and that a secret, which is taken out before it is cut. */
+const char *mp__quote(struct mp_script_state *state, struct mp_str text, char out[80]);
 /* A verdict's words in the list at `index` from `first` on: also what the verdict hook
  * returned. False: `why` says what is wrong. */
 bool mp__verdict_of(struct mp_script_state *state, int word, int detail,

@@ -44,6 +44,26 @@ static bool read_why(struct mp_script_state *state, int index, struct mp_verdict
     return true;
 }
 
+const char *mp__quote(struct mp_script_state *state, struct mp_str text, char out[80])
+{
+    bool has_secrets = state->script->has_secrets || state->uses_secrets;
+    text.length = text.length < 4096 ? text.length : 4096;
+    if (has_secrets) {
+        mp_buf_reset(&state->shown);
+        int status =
+            mp_secrets_hide(mp_script_secrets(state->script), text, &state->shown);
+        mp__check_status(state->lua, status);
+        text = mp_buf_str(&state->shown);
+    }
+    size_t length = text.length < 60 ? text.length : 60;
+    while (length < text.length && length > 0 &&
+           ((unsigned char)text.data[length] & 0xC0) == 0x80) {
+        length--; /* no half a character */
+    }
+    snprintf(out, 80, "\"%.*s\"", (int)length, length > 0 ? text.data : "");
+    return out;
+}
+
 bool mp__verdict_of(struct mp_script_state *state, int word, int detail,
                     struct mp_verdict *verdict, char why[256])
 {
@@ -59,10 +79,11 @@ bool mp__verdict_of(struct mp_script_state *state, int word, int detail,
     struct mp_str name = mp__str_at(lua, word);
     verdict->kind = mp_verdict_of_name(name);
     if (verdict->kind == MP_VERDICT_NONE) {
+        char shown[80];
         snprintf(why, 256,
-                 "\"%.*s\" is no verdict: \"delivered\", \"retry\", \"dead\", "
+                 "%s is no verdict: \"delivered\", \"retry\", \"dead\", "
                  "\"skipped\" or \"pause\"",
-                 (int)(name.length < 40 ? name.length : 40), name.data);
+                 mp__quote(state, name, shown));
         return false;
     }
     if (verdict->kind == MP_VERDICT_SPLIT && state->script->batch.size == 0) {
