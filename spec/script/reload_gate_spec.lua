@@ -3,11 +3,10 @@ local uv = require("luv")
 local eventually = require("spec.support.eventually")
 local loader = require("spec.support.loader")
 
-local GATE = uv.fs_realpath((os.getenv("MOONPOST_BUILD") or "build") .. "/moonpost")
 local patience = tonumber(os.getenv("MOONPOST_PATIENCE")) or 1
 
 local function start(ms)
-  return loader.start({ PROBE_GATE = GATE, PROBE_GATE_MS = tostring(ms or 10000 * patience) })
+  return loader.start({ PROBE_GATE = loader.gate(), PROBE_GATE_MS = tostring(ms or 10000 * patience) })
 end
 
 -- A spec of scripts/<name>.lua that wants its path to be /<n>.
@@ -162,7 +161,8 @@ describe("the reload gate", function()
 
   it("gives a spec its time and no more, and answers tries meanwhile", function()
     local from = start(700 * patience)
-    save_spec("acme", "describe('x', function() it('hangs', function() io.popen('exec sleep 61.5') while true do end end) end)")
+    save_spec("acme", "describe('x', function() it('hangs', function() " .. loader.ALONE
+      .. "io.popen('exec sleep 61.5') while true do end end) end)")
     loader.save("acme.lua", loader.script(2))
     await_spec(true)
     loader.command('try acme {"x":"5"}')
@@ -188,7 +188,7 @@ describe("the reload gate", function()
   it("shows a spec nothing of the runtime's own secrets", function()
     save_spec("acme", [[describe("x", function() it("looks", function()
       error(tostring(os.getenv("MOONPOST_SECRET_KEY")) .. " " .. tostring(os.getenv("PATH") ~= nil)) end) end)]])
-    loader.start({ PROBE_GATE = GATE, PROBE_GATE_MS = "10000", MOONPOST_SECRET_KEY = "canary" })
+    loader.start({ PROBE_GATE = loader.gate(), PROBE_GATE_MS = "10000", MOONPOST_SECRET_KEY = "canary" })
     hear_error(1, "x looks: nil true")
   end)
 end)

@@ -141,6 +141,21 @@ function loader.assert_live(save_nth, from, is_it)
   return from
 end
 
+--- The program for PROBE_GATE. Under a sanitizer the interpreter that runs a spec needs it preloaded,
+-- as ours does, and leaks on purpose; what a spec begins starts with loader.ALONE, or not at all.
+function loader.gate()
+  local program = uv.fs_realpath((os.getenv("MOONPOST_BUILD") or "build") .. "/moonpost")
+  local preload = os.getenv("DEV_PRELOAD")
+  if not preload then
+    return program
+  end
+  local path = loader.home .. "/gate"
+  loader.write(path, ('#!/bin/sh\nLD_PRELOAD=%s ASAN_OPTIONS=detect_leaks=0 exec %s "$@"\n'):format(preload, program))
+  assert(uv.fs_chmod(path, 493))
+  return path
+end
+loader.ALONE = 'require("ffi").cdef("int unsetenv(const char *name);") require("ffi").C.unsetenv("LD_PRELOAD") '
+
 function loader.open()
   loader.home = assert(uv.fs_mkdtemp("/tmp/moonpost-reload-XXXXXX"))
   loader.folder, fifo, fences = loader.home .. "/scripts", loader.home .. "/commands", 0

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
@@ -20,7 +22,8 @@
  * mp_scripts_probe try FOLDER PARTNER JSON
  * In the environment, PROBE_SECRETS is the folder of secrets, PROBE_GATE the program that
  * runs specs, which have PROBE_GATE_MS; with PROBE_BLIND there is no inotify, as on a
- * machine that is out of it. */
+ * machine that is out of it; with PROBE_FIRST orphans are its own, as they are process
+ * 1's; with PROBE_HEEDLESS it was started by who does not wait for children. */
 
 int inotify_init1(int flags)
 {
@@ -249,6 +252,12 @@ int main(int argc, char **argv)
     }
     if (argc == 5 && strcmp(argv[1], "try") == 0) {
         return try_file(argv[2], argv[3], argv[4]);
+    }
+    if (getenv("PROBE_FIRST")) {
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+    }
+    if (getenv("PROBE_HEEDLESS")) {
+        signal(SIGCHLD, SIG_IGN);
     }
     if (argc != 3 || mp_script_watchdog_start() != MP_OK) {
         return 2;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "places.h"
 
@@ -144,9 +147,30 @@ static int add_word(struct mp__words *specs, const struct mp_settings *settings,
     return add_path(specs, stat(word, &st) == 0 ? word : script);
 }
 
+/* The reload gate's (script/gate_run.c), which is the parent and leads no group of ours:
+ * when it is gone, however it went, nobody else ends a spec that never does. */
+static void end_all(int number)
+{
+    (void)number;
+    kill(0, SIGKILL);
+}
+
+static void end_with_gate(void)
+{
+    const char *gate = getenv("MOONPOST_GATE");
+    if (gate && getpgrp() == getpid()) {
+        signal(SIGTERM, end_all);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != atoi(gate)) {
+            end_all(SIGTERM);
+        }
+    }
+}
+
 int mp_cli_test(const struct mp_settings *settings, const char **words, size_t count)
 {
     struct mp__words specs = {0};
+    end_with_gate();
     int code = count == 0 ? add_folder(&specs, settings->scripts) : MP_EXIT_OK;
     for (size_t i = 0; i < count && code == MP_EXIT_OK; i++) {
         code = add_word(&specs, settings, words[i]);

@@ -40,6 +40,7 @@ int mp__around_init(struct mp__around *around, const char *folder,
         return MP_ENOMEM;
     }
     around->lib.is_told_of = around->specs.is_told_of = true; /* by the scripts' folder */
+    around->specs.has_lua = true;
     around->env.lib_folder = around->lib.path;
     return MP_OK;
 }
@@ -82,15 +83,21 @@ static void add_mark(struct survey *survey, const char *name, const struct mp__m
     }
 }
 
-static void look_at(struct survey *survey, const char *folder, const struct dirent *item,
-                    struct mp__watch *watch)
+static bool is_lua(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 4 && strcmp(name + length - 4, ".lua") == 0;
+}
+
+static void look_at(struct survey *survey, const struct mp__place *place,
+                    const struct dirent *item, struct mp__watch *watch)
 {
     char path[PATH_MAX];
     enum mp__file_kind kind;
     struct mp__mark mark;
     struct mp_error err;
-    if (item->d_name[0] == '.' ||
-        snprintf(path, sizeof(path), "%s/%s", folder, item->d_name) >= PATH_MAX) {
+    if (item->d_name[0] == '.' || (place->has_lua && !is_lua(item->d_name)) ||
+        snprintf(path, sizeof(path), "%s/%s", place->path, item->d_name) >= PATH_MAX) {
         return;
     }
     if (watch && (item->d_type == DT_LNK || item->d_type == DT_UNKNOWN)) {
@@ -101,18 +108,18 @@ static void look_at(struct survey *survey, const char *folder, const struct dire
     }
 }
 
-static void survey_folder(struct survey *survey, const char *folder,
+static void survey_folder(struct survey *survey, const struct mp__place *place,
                           struct mp__watch *watch)
 {
     *survey = (struct survey){.youngest_ms = -1};
-    DIR *dir = opendir(folder);
+    DIR *dir = opendir(place->path);
     if (!dir) {
         return;
     }
     survey->is_there = true;
     survey->sum[0] = 1; /* an empty folder is another than none */
     for (const struct dirent *item; (item = readdir(dir));) {
-        look_at(survey, folder, item, watch);
+        look_at(survey, place, item, watch);
     }
     closedir(dir);
 }
@@ -133,7 +140,7 @@ static enum sight look(struct mp__place *place, struct mp__watch *watch,
     }
     /* Watch first, then look: what changes between the two is told by the watch. */
     bool is_watched = watch && mp__watch_folder(watch, place->path);
-    survey_folder(&survey, place->path, watch);
+    survey_folder(&survey, place, watch);
     if (!is_watched && !place->is_told_of) {
         want(want_ms, MISSING_MS);
     }
@@ -226,14 +233,14 @@ bool mp__secrets_suit(const struct mp_script *script, const struct mp_secrets *s
 }
 
 /* A file that cannot be read suits as long as it could not before. */
-static bool module_is_same(const struct mp__module *module)
+static bool holds(struct mp_str path, struct mp_str wanted)
 {
     struct mp_buf source;
     struct mp__mark mark;
     mp_buf_init(&source, MP__SOURCE_MAX_BYTES);
-    bool can_read = mp__source_read(module->path.data, &source, &mark, NULL) == MP_OK;
-    bool is_same = can_read == (module->source.data != NULL) &&
-                   (!can_read || mp_str_equal(mp_buf_str(&source), module->source));
+    bool can_read = mp__source_read(path.data, &source, &mark, NULL) == MP_OK;
+    bool is_same = can_read == (wanted.data != NULL) &&
+                   (!can_read || mp_str_equal(mp_buf_str(&source), wanted));
     mp_buf_fini(&source);
     return is_same;
 }
@@ -242,9 +249,35 @@ bool mp__around_suits(const struct mp__around *around, const struct mp_script *s
 {
     for (const struct mp__module *each = mp__private_of(script)->modules; each;
          each = each->next) {
-        if (!module_is_same(each)) {
+        if (!holds(each->path, each->source)) {
             return false;
         }
     }
     return mp__secrets_suit(script, around->env.secrets);
+}
+
+bool mp__around_holds(const struct mp__around *around, const struct mp_script *script)
+{
+    return holds(script->path, script->source) && mp__around_suits(around, script);
+}
+
+static void survey_file(struct survey *survey, struct mp_str path)
+{
+    enum mp__file_kind kind;
+    struct mp__mark mark;
+    if (mp__source_look(path.data, &kind, &mark, NULL) == MP_OK &&
+        kind == MP__FILE_REGULAR) {
+        add_mark(survey, path.data, &mark);
+    }
+}
+
+void mp__around_marks(const struct mp_script *script, uint8_t out[32])
+{
+    struct survey survey = {.youngest_ms = -1};
+    survey_file(&survey, script->path);
+    for (const struct mp__module *each = mp__private_of(script)->modules; each;
+         each = each->next) {
+        survey_file(&survey, each->path);
+    }
+    memcpy(out, survey.sum, sizeof(survey.sum));
 }

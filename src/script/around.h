@@ -10,6 +10,7 @@
 struct mp__place {
     char *path;      /* NULL: there is none to look at */
     bool is_told_of; /* an event tells when it comes to be */
+    bool has_lua;    /* nothing else in it matters: a spec may write what it found */
     uint8_t sum[32];
     bool is_sure;              /* unchanged since, when the sum is the same */
     int64_t restless_since_ms; /* monotonic; 0: it is at rest */
@@ -35,5 +36,10 @@ bool mp__around_look(struct mp__around *around, struct mp__watch *watch,
                      enum mp__scan_kind kind, int64_t *want_ms);
 /* Whether the script was loaded with what is around now, as far as it uses it. */
 bool mp__around_suits(const struct mp__around *around, const struct mp_script *script);
+/* The state of the files that the script is made of, its own and its modules': the same
+ * before and after, nothing was written between. */
+void mp__around_marks(const struct mp_script *script, uint8_t out[32]);
+/* And whether they hold what it was made of, and the secrets do. */
+bool mp__around_holds(const struct mp__around *around, const struct mp_script *script);
 /* The same of two generations' secrets. */
 bool mp__secrets_suit(const struct mp_script *script, const struct mp_secrets *secrets);

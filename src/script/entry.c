@@ -9,11 +9,12 @@
 #include "moonpost/clock.h"
 #include "moonpost/log.h"
 
-#define QUIET_MS     20  /* a file younger than this may still be written */
-#define QUIET_MAX_MS 100 /* but is not waited for longer */
-#define SURE_MS      50  /* the file systems' clock is coarser than a write */
-#define FAULT_MS     100 /* a fault so young may be half a save */
-#define FAULT_MAX_MS 1000
+#define QUIET_MS      20  /* a file younger than this may still be written */
+#define QUIET_MAX_MS  100 /* but is not waited for longer */
+#define SURE_MS       50  /* the file systems' clock is coarser than a write */
+#define FAULT_MS      100 /* a fault so young may be half a save */
+#define FAULT_MAX_MS  1000
+#define UNSETTLED_MAX 5
 
 /* A reference for the news is taken here, so that what is told lives until it is heard.
  */
@@ -134,25 +135,35 @@ static bool is_stale(const struct mp__folder *folder, struct mp__entry *entry)
     return false;
 }
 
-/* What was shown to work is what goes live: MP_EAGAIN when the files are others since. */
-static int pass_gate(struct mp__folder *folder, const struct mp__entry *entry,
-                     const char *path, const struct mp_script *script,
-                     struct mp_error *err)
+/* What was shown to work is what goes live: MP_EAGAIN when the files are others since, or
+ * were meanwhile. */
+static int pass_gate(struct mp__folder *folder, struct mp__entry *entry, const char *path,
+                     const struct mp_script *script, struct mp_error *err)
 {
-    enum mp__file_kind kind;
-    struct mp__mark mark;
+    uint8_t before[32], after[32];
     if (!folder->gate ||
         (entry->script && strcmp(entry->script->generation, script->generation) == 0)) {
         return MP_OK;
     }
-    int status = mp__gate_ask(folder, entry, path, err);
-    if (status == MP_ECLOSED) {
+    mp__around_marks(script, before);
+    int status = MP_EAGAIN;
+    if (mp__around_holds(&folder->around, script)) {
+        status = mp__gate_ask(folder, entry, path, err);
+    }
+    mp__around_marks(script, after);
+    if (status == MP_ECLOSED || (status != MP_EAGAIN && memcmp(before, after, 32) == 0 &&
+                                 mp__around_holds(&folder->around, script))) {
+        entry->unsettled = 0;
         return status;
     }
-    bool is_same = mp__source_look(path, &kind, &mark, NULL) == MP_OK &&
-                   kind == MP__FILE_REGULAR && mp__mark_equal(&mark, &entry->mark) &&
-                   mp__around_suits(&folder->around, script);
-    return is_same ? status : MP_EAGAIN;
+    if (++entry->unsettled < UNSETTLED_MAX) {
+        return MP_EAGAIN;
+    }
+    entry->unsettled = 0;
+    return mp_error_set(err, MP_ESCRIPT,
+                        "%s: its spec shows nothing: the script or a module of it "
+                        "changes each time while the spec runs",
+                        path);
 }
 
 static void judge(struct mp__folder *folder, struct mp__entry *entry, const char *path,
@@ -179,9 +190,10 @@ static void judge(struct mp__folder *folder, struct mp__entry *entry, const char
     if (status == MP_EAGAIN) {
         entry->mark_is_sure = false;
         mp__folder_want(folder, QUIET_MS);
-        return;
     }
-    if (status != MP_OK && may_be_half(folder, entry, kind)) {
+    if (status == MP_EAGAIN || (status != MP_OK && may_be_half(folder, entry, kind))) {
+        /* A spec is asked again, also of what was refused and saved as it was. */
+        entry->has_digest = entry->has_digest && !folder->gate;
         return;
     }
     memcpy(entry->digest, digest, sizeof(entry->digest));
@@ -195,8 +207,16 @@ static void judge(struct mp__folder *folder, struct mp__entry *entry, const char
     }
 }
 
+/* Whoever saves what was refused wants it judged again: a spec may find otherwise. */
+static bool asks_again(const struct mp__folder *folder, const struct mp__entry *entry,
+                       enum mp__scan_kind kind, bool is_saved)
+{
+    return entry->error && (kind == MP__SCAN_FORCED || (folder->gate && is_saved));
+}
+
 static void use_source(struct mp__folder *folder, struct mp__entry *entry,
-                       const char *path, struct mp_str source, enum mp__scan_kind kind)
+                       const char *path, struct mp_str source, enum mp__scan_kind kind,
+                       bool is_saved)
 {
     uint8_t digest[MP_SHA256_BYTES];
     mp_sha256(source, digest);
@@ -206,7 +226,7 @@ static void use_source(struct mp__folder *folder, struct mp__entry *entry,
     }
     bool is_same =
         entry->has_digest && memcmp(digest, entry->digest, sizeof(digest)) == 0;
-    if (is_same && !(kind == MP__SCAN_FORCED && entry->error) &&
+    if (is_same && !asks_again(folder, entry, kind, is_saved) &&
         !is_stale(folder, entry)) {
         entry->restless_since_ms = 0;
     } else {
@@ -228,11 +248,14 @@ static void read_and_use(struct mp__folder *folder, struct mp__entry *entry,
 {
     struct mp_buf source;
     struct mp_error err = {0};
+    struct mp__mark before = entry->mark;
     mp_buf_init(&source, MP__SOURCE_MAX_BYTES);
     int status = mp__source_read(path, &source, &entry->mark, &err);
     if (status == MP_OK) {
-        use_source(folder, entry, path, mp_buf_str(&source), kind);
+        use_source(folder, entry, path, mp_buf_str(&source), kind,
+                   !mp__mark_equal(&before, &entry->mark));
     } else if (status == MP_EAGAIN) {
+        entry->mark = before;
         entry->mark_is_sure = false;
         mp__folder_want(folder, QUIET_MS);
     } else {

@@ -18,6 +18,7 @@ struct mp__entry {
     struct mp_script *script; /* the newest usable generation */
     char *error; /* of the content that was last judged; NULL: it is `script` */
     uint64_t around_version;   /* what that was judged with */
+    unsigned unsettled;        /* specs in a row that ran beside a change */
     bool secrets_changed;      /* since the main loop was told last */
     int64_t missing_since_ms;  /* monotonic; 0: it is there */
     int64_t restless_since_ms; /* monotonic; 0: it is at rest */

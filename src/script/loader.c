@@ -273,6 +273,9 @@ static int start(struct mp__loader *loader, const struct mp_scripts_config *conf
         mp_secrets_unref(secrets);
         return MP_EIO;
     }
+    if (config->gate) {
+        signal(SIGCHLD, SIG_DFL); /* who started us may not have wanted to wait */
+    }
     int status = mp__folder_new(config, secrets, loader, &loader->folder);
     if (status == MP_OK) {
         status = mp__thread_start(&loader->thread, run, loader);
