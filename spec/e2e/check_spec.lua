@@ -24,7 +24,7 @@ return {
   url = "acme.example/pb?c={click_id}",
 }
 ]],
-    [[:2: url: could not use the url: it begins with neither https:// nor http://: scheme, host and port are written out, expressions begin after them]] },
+    [[:2: url: could not use the url: it is not absolute: it begins with neither https:// nor http://: scheme, host and port are written out, expressions begin after them]] },
   { "an expression in the host", [[
 return {
   url = "https://{geo}.acme.example/pb?c={click_id}",

@@ -216,7 +216,7 @@ describe("a malformed record", function()
       ['{"url":"http://a/","method":null}'] = methods,
       ['{"url":"http://a/","method":"TRACE"}'] = methods,
       ['{"url":"http://a/","method":""}'] = methods,
-      ['{"url":""}'] = "mp_endpoint: could not use the url: it begins with neither https:// nor http://",
+      ['{"url":""}'] = "mp_endpoint: could not use the url: it is not absolute: it begins with neither https:// nor http://",
       ['{"url":"http://u@a/"}'] = "mp_endpoint: could not use the url: it has user information",
       ['{"url":"http://a\\u0000b/"}'] = "mp_endpoint: could not use the url: it has a space or control byte in its host",
       ['{"url":"http://{a}/"}'] = "mp_endpoint: could not use the url: it has an expression before its path",

@@ -118,11 +118,11 @@ describe("the authority of a URL", function()
 
   it("is refused, with why, where two readers might see two hosts", function()
     for url, why in pairs({
-      [""] = "it begins with neither https:// nor http://",
-      ["/path"] = "it begins with neither https:// nor http://",
-      ["http:/host"] = "it begins with neither https:// nor http://",
-      ["ftp://host/"] = "it begins with neither https:// nor http://",
-      ["{scheme}://host/"] = "it begins with neither https:// nor http://",
+      [""] = "it is not absolute: it begins with neither https:// nor http://",
+      ["/path"] = "it is not absolute: it begins with neither https:// nor http://",
+      ["http:/host"] = "it is not absolute: it begins with neither https:// nor http://",
+      ["ftp://host/"] = "it is not absolute: it begins with neither https:// nor http://",
+      ["{scheme}://host/"] = "it is not absolute: it begins with neither https:// nor http://",
       ["http:///path"] = "it has no host",
       ["http://:80/"] = "it has no host",
       ["http://user@host/"] = "it has user information",

@@ -188,7 +188,8 @@ int mp_authority_of(struct mp_str url, char out[MP_LANE_BYTES], size_t *path_at,
 {
     bool tls = starts_with(url, "https://");
     if (!tls && !starts_with(url, "http://")) {
-        return refuse(err, "it begins with neither https:// nor http://");
+        return refuse(err,
+                      "it is not absolute: it begins with neither https:// nor http://");
     }
     size_t at = tls ? 8 : 7;
     struct mp_str rest = authority_after(url, at);
