@@ -36,8 +36,11 @@ void mp__script_called(struct mp__worker *worker, struct mp__lane *lane,
         struct mp_error told = *err;
         mp__error_hide(worker, generation, &told);
         complain(worker, lane->partner, &told);
+        if (has_overrun) {
+            mp__partner_overran(worker, lane, generation, told.text);
+        }
         if (is_current) {
-            mp__lane_threw(worker, lane, id, told.text, has_overrun);
+            mp__lane_threw(worker, lane, id, told.text);
         }
     }
     if (is_current) {
@@ -99,7 +102,8 @@ static int state_of_hook(const struct mp__attempt *attempt,
 {
     const struct mp__generation *generation = attempt->generation;
     const struct mp__lane *lane = attempt->lane;
-    bool is_away = generation != lane->partner->current; /* nobody pauses it here */
+    /* Nobody pauses it here. */
+    bool is_away = generation != lane->partner->current || lane->partner->told_move;
     unsigned most = attempt->worker->room->tuning.overruns;
     if (lane->has_overrun || (is_away && generation->overruns >= most)) {
         return mp_error_set(why, MP_EDENIED,

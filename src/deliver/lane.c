@@ -306,17 +306,23 @@ void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
     }
 }
 
-void mp__lane_threw(struct mp__worker *worker, struct mp__lane *lane, struct mp_str id,
-                    const char *why, bool has_overrun)
+void mp__lane_overran(struct mp__worker *worker, struct mp__lane *lane, const char *why)
 {
     const struct mp__deliver_tuning *tuning = &worker->room->tuning;
     char reason[256];
-    if (has_overrun && mp__health_overran(&lane->health, tuning, worker->mono_ms)) {
+    if (mp__health_overran(&lane->health, tuning, worker->mono_ms)) {
         snprintf(reason, sizeof(reason), "overran its budget %u times: %s",
                  tuning->overruns, why);
         mp__lane_pause(worker, lane, MP_PAUSE_SCRIPT, reason);
         lane->has_overrun = true;
     }
+}
+
+void mp__lane_threw(struct mp__worker *worker, struct mp__lane *lane, struct mp_str id,
+                    const char *why)
+{
+    const struct mp__deliver_tuning *tuning = &worker->room->tuning;
+    char reason[256];
     if (mp__health_threw(&lane->health, tuning, mp__hash(id))) {
         snprintf(reason, sizeof(reason), "%u deliveries in a row threw: %s",
                  tuning->thrown_streak, why);

@@ -82,9 +82,11 @@ void mp__lane_rate_close(struct mp__worker *worker, struct mp__lane *lane);
 void mp__lane_exchanged(struct mp__worker *worker, struct mp__lane *lane,
                         const struct mp_verdict *verdict, int status, bool is_default,
                         bool was_probe);
-/* A script's function threw, or overran. */
+/* A script's function threw for the delivery `id`. */
 void mp__lane_threw(struct mp__worker *worker, struct mp__lane *lane, struct mp_str id,
-                    const char *why, bool has_overrun);
+                    const char *why);
+/* It overran its budget: too often, and the lane pauses. */
+void mp__lane_overran(struct mp__worker *worker, struct mp__lane *lane, const char *why);
 /* Stops it and tells the main loop. Once: a paused lane is told of no more. */
 void mp__lane_pause(struct mp__worker *worker, struct mp__lane *lane,
                     enum mp_pause_kind kind, const char *reason);

@@ -18,6 +18,7 @@ enum mp__order_kind {
     MP__ORDER_SCRIPT, /* shared, script (a reference, or NULL) */
     MP__ORDER_LEAVE,  /* shared: another worker has it now */
     MP__ORDER_ADOPT,  /* shared, name, health: of a lane that came from another worker */
+    MP__ORDER_OVERRAN, /* shared, name of a lane, why: its script did, elsewhere */
     MP__ORDER_KICK,   /* shared: its attempts elsewhere have ended */
     MP__ORDER_PAUSE,  /* name */
     MP__ORDER_RESUME, /* name */
@@ -34,6 +35,7 @@ struct mp__order {
     struct mp_script *script;
     struct mp__health health;
     char name[MP_LANE_BYTES];
+    char why[256];
 };
 
 enum mp__news_kind {
@@ -41,6 +43,7 @@ enum mp__news_kind {
     MP__NEWS_PAUSE, /* pause */
     MP__NEWS_SLOW,  /* shared, pause.name, health: it belongs on the slow worker */
     MP__NEWS_CLEAN, /* shared: it may come back from there */
+    MP__NEWS_OVERRAN, /* shared, script (a reference), pause.name, pause.reason */
     MP__NEWS_LEFT,  /* shared: its last attempt here has ended */
     MP__NEWS_DRAINED,
     MP__NEWS_STOPPED
@@ -50,6 +53,7 @@ struct mp__news {
     enum mp__news_kind kind;
     struct mp__worker *worker;
     struct mp__partner_shared *shared;
+    struct mp_script *script;
     struct mp_pause pause;
     struct mp__health health;
     int64_t until_ms;

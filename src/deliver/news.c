@@ -70,6 +70,12 @@ static void heard(struct mp_deliver *deliver, struct mp__news *news)
             mp__route_move(deliver, news, news->kind == MP__NEWS_SLOW);
         }
         break;
+    case MP__NEWS_OVERRAN:
+        if (!deliver->is_closing) {
+            mp__route_overran(deliver, news);
+        }
+        mp_script_unref(news->script);
+        break;
     case MP__NEWS_LEFT:
         if (!deliver->is_closing) {
             mp__route_order(deliver, news->shared, MP__ORDER_KICK,

@@ -76,6 +76,16 @@ static void adopt(struct mp__worker *worker, const struct mp__order *order)
     }
 }
 
+static void overran(struct mp__worker *worker, const struct mp__order *order)
+{
+    struct mp__partner *partner = mp__partner_find(worker, order->shared->node.key);
+    struct mp__lane *lane =
+        partner ? mp__lane_find_or_add(worker, partner, mp_str_of(order->name)) : NULL;
+    if (lane) {
+        mp__lane_overran(worker, lane, order->why);
+    }
+}
+
 static void each_lane_of(struct mp__worker *worker, struct mp_str name,
                          void (*each)(struct mp__worker *worker, struct mp__lane *lane))
 {
@@ -184,6 +194,9 @@ void mp__worker_obey(struct mp__worker *worker, struct mp__order *order)
         break;
     case MP__ORDER_ADOPT:
         adopt(worker, order);
+        break;
+    case MP__ORDER_OVERRAN:
+        overran(worker, order);
         break;
     case MP__ORDER_KICK:
         each_lane_of(worker, order->shared->node.key, mp__lane_touch);

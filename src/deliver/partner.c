@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "partner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,23 @@ void mp__partner_called(struct mp__worker *worker, struct mp__lane *lane, int64_
     news->shared = partner->shared;
     news->health = lane->health;
     memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
+}
+
+void mp__partner_overran(struct mp__worker *worker, struct mp__lane *lane,
+                         const struct mp__generation *generation, const char *why)
+{
+    const struct mp__partner *partner = lane->partner;
+    if (generation == partner->current && !partner->told_move) {
+        mp__lane_overran(worker, lane, why);
+        return;
+    }
+    struct mp__news *news = mp__worker_news(worker, MP__NEWS_OVERRAN);
+    if (news) {
+        news->shared = partner->shared;
+        news->script = mp_script_ref(generation->script);
+        memcpy(news->pause.name, lane->name, lane->node.key.length + 1);
+        snprintf(news->pause.reason, sizeof(news->pause.reason), "%s", why);
+    }
 }
 
 void mp__partner_free(struct mp__partner *partner)

@@ -86,4 +86,8 @@ void mp__partner_leave(struct mp__worker *worker, struct mp__partner *partner);
  * back. */
 void mp__partner_called(struct mp__worker *worker, struct mp__lane *lane, int64_t us,
                         bool has_overrun);
+/* A generation of it overran its budget for `lane`: counted here, or where the partner
+ * went or goes meanwhile. */
+void mp__partner_overran(struct mp__worker *worker, struct mp__lane *lane,
+                         const struct mp__generation *generation, const char *why);
 void mp__partner_free(struct mp__partner *partner);

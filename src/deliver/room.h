@@ -37,6 +37,8 @@ void mp__route_set_script(struct mp_deliver *deliver, struct mp_str partner,
 /* To the slow worker or back, with what the lane remembers. */
 void mp__route_move(struct mp_deliver *deliver, const struct mp__news *news,
                     bool to_slow);
+/* A call that overran where the partner no longer is: counted where it is. */
+void mp__route_overran(struct mp_deliver *deliver, const struct mp__news *news);
 /* To each worker that serves the partner: `name` and `shared` of it. */
 void mp__route_order(struct mp_deliver *deliver, struct mp__partner_shared *shared,
                      enum mp__order_kind kind, struct mp_str name);

@@ -117,6 +117,21 @@ void mp__route_move(struct mp_deliver *deliver, const struct mp__news *news, boo
     }
 }
 
+void mp__route_overran(struct mp_deliver *deliver, const struct mp__news *news)
+{
+    struct mp__partner_shared *shared = news->shared;
+    if (shared->script != news->script) {
+        return; /* another generation is to be judged by itself */
+    }
+    struct mp_str lane = mp_str_of(news->pause.name);
+    struct mp__order *order = mp__order_new(MP__ORDER_OVERRAN, lane);
+    if (order) {
+        order->shared = shared;
+        memcpy(order->why, news->pause.reason, sizeof(order->why));
+        mp__worker_order(mp__route_worker(deliver, shared, lane), order);
+    }
+}
+
 static struct mp__map_node *find_pause(struct mp_deliver *deliver, struct mp_str name)
 {
     return mp__map_find(&deliver->pauses, name, mp__hash(name));
