@@ -14,14 +14,14 @@
 struct mp__worker;
 
 enum mp__order_kind {
-    MP__ORDER_TAKE,   /* records */
-    MP__ORDER_SCRIPT, /* shared, script (a reference, or NULL) */
-    MP__ORDER_LEAVE,  /* shared: another worker has it now */
-    MP__ORDER_ADOPT,  /* shared, name, health: of a lane that came from another worker */
+    MP__ORDER_TAKE,    /* records */
+    MP__ORDER_SCRIPT,  /* shared, script (a reference, or NULL) */
+    MP__ORDER_LEAVE,   /* shared: another worker has it now */
+    MP__ORDER_ADOPT,   /* shared, name, health: of a lane that came from another worker */
     MP__ORDER_OVERRAN, /* shared, name of a lane, why: its script did, elsewhere */
-    MP__ORDER_KICK,   /* shared: its attempts elsewhere have ended */
-    MP__ORDER_PAUSE,  /* name */
-    MP__ORDER_RESUME, /* name */
+    MP__ORDER_KICK,    /* shared: its attempts elsewhere have ended */
+    MP__ORDER_PAUSE,   /* name */
+    MP__ORDER_RESUME,  /* name */
     MP__ORDER_RECALL,
     MP__ORDER_DRAIN,
     MP__ORDER_ABORT,
@@ -39,12 +39,12 @@ struct mp__order {
 };
 
 enum mp__news_kind {
-    MP__NEWS_HOLD,  /* pause.name, until_ms */
-    MP__NEWS_PAUSE, /* pause */
-    MP__NEWS_SLOW,  /* shared, pause.name, health: it belongs on the slow worker */
-    MP__NEWS_CLEAN, /* shared: it may come back from there */
+    MP__NEWS_HOLD,    /* pause.name, until_ms */
+    MP__NEWS_PAUSE,   /* pause */
+    MP__NEWS_SLOW,    /* shared, pause.name, health: it belongs on the slow worker */
+    MP__NEWS_CLEAN,   /* shared: it may come back from there */
     MP__NEWS_OVERRAN, /* shared, script (a reference), pause.name, pause.reason */
-    MP__NEWS_LEFT,  /* shared: its last attempt here has ended */
+    MP__NEWS_LEFT,    /* shared: its last attempt here has ended */
     MP__NEWS_DRAINED,
     MP__NEWS_STOPPED
 };
