@@ -38,11 +38,12 @@ enum mp_template_escape {
 
 /* What a name stands for. Either a raw JSON token (checked), or plain text; a zeroed
  * struct is "missing". JSON null, [] and {} are undefined (RFC 6570 section 2.3), as
- * missing is. */
+ * missing is. Of a secret there is no prefix: byte by byte it could be guessed. */
 struct mp_value {
     struct mp_str json;
     struct mp_str text;
     bool is_text;
+    bool is_secret;
 };
 
 /* Looks one variable up by its whole name, dots included. Does not fail: missing is an
@@ -60,8 +61,8 @@ MP_MUST_CHECK int mp_template_compile(const struct mp_template_part *parts, size
                                       struct mp_template **out, struct mp_error *err);
 void mp_template_free(struct mp_template *template);
 
-/* Appends the expansion. MP_ELIMIT when out is full, else MP_OK; on failure out is as
- * before. `escape` is for MP_TEMPLATE_TEXT: of the expressions' values and of the literal
+/* Appends the expansion. MP_ELIMIT when out is full, MP_EINVAL for a prefix ({x:3}) of
+ * what has none, else MP_OK; on failure out is as before. `escape` is for MP_TEMPLATE_TEXT: of the expressions' values and of the literal
  * text. A list or object inside a list or object, and any in text, expands as its JSON.
  */
 MP_MUST_CHECK int mp_template_expand(const struct mp_template *template,

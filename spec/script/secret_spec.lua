@@ -83,6 +83,9 @@ describe("a secret", function()
     derived = "return string.sub(uri.encode(secret \"acme_token\"), 1, 3)",
     error_derived = "error(hex(secret \"acme_token\"))",
     reason = "error({ message = secret \"acme_token\" })",
+    prefix = "return uri.expand(\"{s:1}\", { s = secret \"acme_token\" })",
+    prefix_in_query = "return uri.expand(\"{?s:3}\", { s = secret \"acme_token\" })",
+    guessed_prefix = "for i = 0, 255 do if sha256(string.char(i)) == sha256(uri.expand(\"{s:1}\", { s = secret \"acme_token\" })) then return i end end",
     pcall = "local _, e = pcall(error, secret \"acme_token\") return string.len(e)",
     nested = "return secret(secret \"acme_token\")",
   }) do
@@ -167,6 +170,22 @@ describe("a secret", function()
         local got, err = hook(code, given)
         assert.is_nil(got)
         assert.is_nil(err:find("canary", 1, true), err)
+      end
+    end)
+
+    it("cannot be read as a name in the query, nor can what comes behind it", function()
+      local dump = "local t = {} for k, v in pairs(request.query) do t[#t + 1] = tostring(k):upper() .. \"=\" .. tostring(v) end error(table.concat(t, \" \"))"
+      for _, case in ipairs({
+        { "https://a.example/x?" .. CANARY .. "&k=v#f", "[secret acme_token]", "" },
+        { "https://a.example/?a=1&" .. CANARY .. "=2&b=3", "https://a.example/?a=1&[secret acme_token]=2&b=3", "A=1" },
+        { "https://a.example/?a=1&" .. CANARY .. "&b=3", "https://a.example/?a=1&[secret acme_token]&b=3", "A=1" },
+        { "https://a.example/?a=x&y=" .. CANARY .. "&b=3", "https://a.example/?a=[secret acme_token]&b=3", "A=[secret acme_token]" },
+      }) do
+        local got, err = hook(dump, { url = case[1], url_shown = case[2] })
+        assert.is_nil(got)
+        assert.equal("scripts/acme.lua:2: " .. case[3], err)
+        got = assert(hook("request.query.new = 1", { url = case[1], url_shown = case[2] }))
+        assert.equal((case[1]:gsub("#f", "")) .. "&new=1" .. (case[1]:match("#f") or ""), got.url)
       end
     end)
 

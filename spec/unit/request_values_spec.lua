@@ -330,6 +330,15 @@ describe("the request's values", function()
       request = in_a('body = xml("<a>{x}</a>" .. secret "token")', '{"x":"<"}')
       assert.same({ "<a>&lt;</a>s3cret/&amp;", "<a>&lt;</a>[secret token]" }, { request.body, request.body_shown })
     end)
+
+    it("give no prefix of one, byte by byte it could be guessed", function()
+      for _, url in ipairs({ "https://a.example/{v:3}", "https://a.example/{?v:1}", "https://a.example/?v={v:2}" }) do
+        for _, var in ipairs({ 'v = secret "token"', 'v = "x" .. secret "token"', 'v = function() return secret "token" end' }) do
+          assert_dead("url: a prefix, as in {x:3}, of a list, an object or a secret", with(url, "vars = { " .. var .. ' }, missing = "drop"'), "{}")
+        end
+      end
+      assert.equal("https://a.example/abc", built(with("https://a.example/{v:3}", 'vars = { v = "{x}" }, headers = { A = secret "token" }'), '{"x":"abcdef"}').url)
+    end)
   end)
 
   describe("max_age", function()

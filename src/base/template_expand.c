@@ -167,9 +167,6 @@ static int put_member(struct expansion *e, const struct rule *rule,
 static int put_composite(struct expansion *e, const struct rule *rule,
                          const struct mp__var *var, enum shape shape, struct mp_str json)
 {
-    if (var->prefix) {
-        return MP_EINVAL; /* RFC 6570 section 2.4.1: not applicable to composite values */
-    }
     int status = MP_OK;
     if (rule->named && !var->explode) {
         status = mp_buf_append_str(e->out, mp__span_str(&e->template->names, var->name));
@@ -195,6 +192,19 @@ static int put_composite(struct expansion *e, const struct rule *rule,
     return status;
 }
 
+/* A prefix is not applicable to composite values (RFC 6570 section 2.4.1), nor to a
+ * secret, which goes whole. */
+static int put_value(struct expansion *e, const struct rule *rule,
+                     const struct mp__var *var, const struct mp_value *value,
+                     enum shape shape)
+{
+    if (var->prefix && (shape != SCALAR || value->is_secret)) {
+        return MP_EINVAL;
+    }
+    return shape == SCALAR ? put_scalar(e, rule, var, text_of(value))
+                           : put_composite(e, rule, var, shape, value->json);
+}
+
 static struct mp_value look_up(const struct expansion *e, const struct mp__var *var)
 {
     return e->lookup(e->arg, mp__span_str(&e->template->names, var->name));
@@ -217,8 +227,7 @@ static int expand_expression(struct expansion *e, const struct mp__op *op, char 
         status = put_char(e, *wrote ? rule->separator : first);
         *wrote = true;
         if (status == MP_OK) {
-            status = shape == SCALAR ? put_scalar(e, rule, var, text_of(&value))
-                                     : put_composite(e, rule, var, shape, value.json);
+            status = put_value(e, rule, var, &value, shape);
         }
     }
     return status;
@@ -246,10 +255,9 @@ static int put_secret(struct expansion *e, const struct mp__op *op)
         return mp__escape(e->place, text_of_str(text), e->out);
     }
     int status = mp_buf_append_text(e->out, "[secret ");
-    if (status == MP_OK) {
-        status = mp_buf_append_str(e->out, mp__span_str(&e->template->names, op->name));
-    }
-    return status == MP_OK ? mp_buf_append_char(e->out, ']') : status;
+    struct mp_str name = mp__span_str(&e->template->names, op->name);
+    status = status ? status : mp_buf_append_str(e->out, name);
+    return status ? status : mp_buf_append_char(e->out, ']');
 }
 
 static int bring_separator(struct expansion *e)
@@ -262,9 +270,7 @@ static int bring_separator(struct expansion *e)
 
 static int end_query(struct expansion *e)
 {
-    if (e->dropped) {
-        e->pending = 0;
-    }
+    e->pending = e->dropped ? 0 : e->pending;
     return bring_separator(e);
 }
 
@@ -280,14 +286,9 @@ static int expand_param(struct expansion *e, const struct mp__op *op)
         return MP_OK;
     }
     int status = bring_separator(e);
-    if (status == MP_OK) {
-        status = put_literal(e, mp__span_str(&e->template->pool, op->text));
-    }
-    if (status != MP_OK) {
-        return status;
-    }
-    return shape == SCALAR ? put_scalar(e, rule, var, text)
-                           : put_composite(e, rule, var, shape, value.json);
+    struct mp_str before = mp__span_str(&e->template->pool, op->text);
+    status = status ? status : put_literal(e, before);
+    return status == MP_OK ? put_value(e, rule, var, &value, shape) : status;
 }
 
 /* An expression that brings its own `&` takes over the separator of parameters that went.

@@ -52,8 +52,8 @@ int mp__build_limit(struct mp__build *build, int status, const char *what,
         return mp__build_dead(build, "%s over %s", what, most);
     }
     if (status == MP_EINVAL) {
-        return mp__build_dead(build, "%s: a prefix, as in {x:3}, of a list or object",
-                              what);
+        return mp__build_dead(
+            build, "%s: a prefix, as in {x:3}, of a list, an object or a secret", what);
     }
     if (status == MP_ENOMEM) {
         mp_error_set(build->err, status, "could not build the %s: %s", what,

@@ -183,8 +183,10 @@ static bool look_in_vars(struct mp__build *build, struct mp_str name, bool is_sh
     if (build->in_var || is_context(name) || !mp__vars_look(build, name, &got)) {
         return false;
     }
-    bool hides = is_shown && !mp__value_is_missing(&got.shown);
-    *value = hides ? got.shown : got.value;
+    bool hides = !mp__value_is_missing(&got.shown);
+    *value = hides && is_shown ? got.shown : got.value;
+    value->is_secret = hides && !(mp_str_equal(got.shown.text, got.value.text) &&
+                                  mp_str_equal(got.shown.json, got.value.json));
     return true;
 }
 

@@ -81,7 +81,8 @@ static void push_hidden_value(struct mp_script_state *state, struct mp_str value
 }
 
 /* With secrets in it the shown url is read in step; where the two differ the value is
- * hidden. A secret that has `&` in it puts them out of step: then all is. */
+ * hidden. A secret in a name's place, or one that has `&` in it, puts them out of step:
+ * what comes from there on may be a part of it, and stays out of the table. */
 void mp__query_read(struct mp_script_state *state, struct mp_str url, struct mp_str shown)
 {
     lua_State *lua = state->lua;
@@ -94,11 +95,14 @@ void mp__query_read(struct mp_script_state *state, struct mp_str url, struct mp_
     while (next_pair(&rest, &name, &value)) {
         in_step = next_pair(&other, &other_name, &other_value) && in_step &&
                   mp_str_equal(name, other_name);
+        if (!in_step) {
+            return;
+        }
         if (name.length == 0) {
             continue;
         }
         push_decoded(state, name);
-        push_hidden_value(state, value, in_step ? other_value : (struct mp_str){"", 0});
+        push_hidden_value(state, value, other_value);
         lua_rawset(lua, -3);
     }
 }

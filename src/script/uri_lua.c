@@ -45,7 +45,8 @@ static struct mp_value lookup(void *arg, struct mp_str name)
     for (size_t i = 0; i < values->hidden_count; i++) {
         if (mp_str_equal(values->hidden[i].name, name)) {
             mp__label_add_secret(values->hidden[i].secret, &values->used);
-            return (struct mp_value){.text = values->hidden[i].text, .is_text = true};
+            return (struct mp_value){
+                .text = values->hidden[i].text, .is_text = true, .is_secret = true};
         }
     }
     return mp_lookup_json(&values->json, name);
@@ -116,6 +117,10 @@ static void expand_parts(struct values *values, const struct mp_template_part *p
     int status =
         mp_template_expand(compiled, lookup, values, MP_ESCAPE_NONE, &state->shown);
     mp_template_free(compiled);
+    if (status == MP_EINVAL) {
+        luaL_error(state->lua, EXPAND ": a prefix, as in {x:3}, of a list, an object or "
+                                      "a secret");
+    }
     mp__check_status(state->lua, status);
     mp__budget_check(state);
 }
