@@ -41,7 +41,8 @@ bool mp_secrets_agree(const struct mp_secrets *a, const struct mp_secrets *b,
 /* Are all the same in both? */
 bool mp_secrets_equal(const struct mp_secrets *a, const struct mp_secrets *b);
 /* Appends `text` with every value of four bytes or more, also as it stands in URLs, JSON
- * strings, HTML and base64 (with "user:" before it, too), written [secret name]. Of a
+ * strings, HTML and base64 (with "user:" before it, too), and from eight bytes on in hex
+ * and in capitals or small letters alone, written [secret name]. Of a
  * value with several lines each line of 16 bytes or more is hidden alone, since others
  * join and indent them; one that the text's end cuts, from 8 bytes or half of it on. For
  * what others say: a partner's answer, an error. On failure `out` is as before. */

@@ -265,6 +265,14 @@ describe("secrets", function()
       assert.equal("[secret x]", hide(secrets, escaped))
     end)
 
+    it("in hex, in capitals and in small letters, from eight bytes on", function()
+      local one = secrets_of({ { "token", "Hunter2-Value" } })
+      for _, text in ipairs({ "48756e746572322d56616c7565", "48756E746572322D56616C7565", "HUNTER2-VALUE", "hunter2-value" }) do
+        assert.equal("unknown [secret token].", hide(one, "unknown " .. text .. "."))
+      end
+      assert.equal("ABCDEF 4142", hide(secrets_of({ { "token", "abcdef" } }), "ABCDEF 4142"))
+    end)
+
     it("in base64, padded or not, of either alphabet, and behind a user's name", function()
       for length = 4, 40 do
         local value = ("\251\239\190secret\255key?>~"):rep(3):sub(1, length)

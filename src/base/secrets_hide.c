@@ -6,16 +6,16 @@
 #include "secrets_hide.h"
 #include "secrets_table.h"
 
-/* Looks for secrets in what others say. A needle is a value, a long line of one, or
- * either in base64. A table of the needles' first four bytes turns away nearly every
- * place of a text at the cost of one look; texts that write bytes otherwise
- * (percent-encoded, in a JSON string, in HTML, also one inside another) are read and
- * looked through once more. */
+/* Looks for secrets in what others say. A needle is a value, a long line of one, or a
+ * value in base64, in hex, or in letters of one case. A table of the needles' first four
+ * bytes turns away nearly every place of a text at the cost of one look; texts that write
+ * bytes otherwise (percent-encoded, in a JSON string, in HTML, also one inside another)
+ * are read and looked through once more. */
 
 #define KEY_BYTES   4
 #define HASH_BITS   16
 #define LINE_BYTES  16 /* shorter lines are hidden with the whole value only */
-#define INNER_BYTES 8  /* in the middle of base64 a shorter value could be anything */
+#define INNER_BYTES 8  /* a shorter one in base64, hex or capitals could be anything */
 #define CUT_BYTES   8  /* a value that a text's end cuts is hidden from here on */
 #define DEPTH_MAX   2  /* writings one inside another */
 
@@ -147,6 +147,29 @@ static int add_base64(struct mp__hider *hider, struct mp_str value, size_t entry
     return status;
 }
 
+static int add_copy(struct mp__hider *hider, const struct mp_buf *text, size_t entry)
+{
+    struct mp_str kept;
+    int status = keep(hider, text, &kept);
+    return status == MP_OK ? add(hider, kept, entry) : status;
+}
+
+static int add_spellings(struct mp__hider *hider, struct mp_str value, size_t entry)
+{
+    struct mp_buf text;
+    int status = MP_OK;
+    mp_buf_init(&text, SIZE_MAX);
+    for (int i = 0; i < MP__SPELLING_COUNT && status == MP_OK; i++) {
+        mp_buf_reset(&text);
+        status = mp__spelling_write((enum mp__spelling)i, value, &text);
+        if (status == MP_OK && !mp_str_equal(mp_buf_str(&text), value)) {
+            status = add_copy(hider, &text, entry);
+        }
+    }
+    mp_buf_fini(&text);
+    return status;
+}
+
 static int by_hash(const void *a, const void *b)
 {
     uint32_t one = ((const struct needle *)a)->hash,
@@ -164,6 +187,9 @@ int mp__hider_new(const struct mp_secrets *secrets, struct mp__hider **out)
             status = add(hider, value, i);
             status = status ? status : add_lines(hider, value, i);
             status = status ? status : add_base64(hider, value, i);
+            if (status == MP_OK && value.length >= INNER_BYTES) {
+                status = add_spellings(hider, value, i);
+            }
         }
     }
     if (status != MP_OK) {

@@ -31,3 +31,14 @@ struct mp__reading {
 bool mp__reading_make(enum mp__writing writing, struct mp_str text, const uint32_t *from,
                       struct mp__reading *out, int *status);
 void mp__reading_free(struct mp__reading *reading);
+
+/* Other spellings of a value, as those write it who say that they do not know it. */
+enum mp__spelling {
+    MP__SPELLING_HEX,
+    MP__SPELLING_HEX_UPPER,
+    MP__SPELLING_LOWER,
+    MP__SPELLING_UPPER,
+    MP__SPELLING_COUNT
+};
+MP_MUST_CHECK int mp__spelling_write(enum mp__spelling spelling, struct mp_str value,
+                                     struct mp_buf *out);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "moonpost/id.h"
 #include "secrets_hide.h"
 
 /* One written character: what it says, and how many bytes it takes. */
@@ -267,4 +268,28 @@ bool mp__reading_make(enum mp__writing writing, struct mp_str text, const uint32
 void mp__reading_free(struct mp__reading *reading)
 {
     free(reading->from);
+}
+
+static char in_case(char c, bool is_upper)
+{
+    bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    return (char)(!is_letter ? c : is_upper ? c & ~0x20 : c | 0x20);
+}
+
+int mp__spelling_write(enum mp__spelling spelling, struct mp_str value,
+                       struct mp_buf *out)
+{
+    bool is_hex = spelling == MP__SPELLING_HEX || spelling == MP__SPELLING_HEX_UPPER;
+    bool is_upper = spelling == MP__SPELLING_UPPER || spelling == MP__SPELLING_HEX_UPPER;
+    size_t before = out->length;
+    int status = is_hex ? mp_buf_reserve(out, value.length * 2 + 1)
+                        : mp_buf_append_str(out, value);
+    if (status == MP_OK && is_hex) {
+        mp_hex((const uint8_t *)value.data, value.length, out->data + before);
+        out->length += value.length * 2;
+    }
+    for (size_t i = before; status == MP_OK && i < out->length; i++) {
+        out->data[i] = in_case(out->data[i], is_upper);
+    }
+    return status;
 }
