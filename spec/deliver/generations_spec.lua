@@ -90,6 +90,16 @@ describe("a slow script", function()
     eventually(function() return (room:outcomes().settle or 0) + (room:outcomes().park or 0) == 8 end)
   end)
 
+  it("goes on where other programs take the processor for themselves", function()
+    local fake = partner.new()
+    local room = deliver.start({ wrap = [[taskset -c 0 sh -c 'while :; do :; done' & burner=$!; taskset -c 0 "$@"; code=$?; kill $burner; exit $code]],
+      scripts = { acme = script(fake, "/", busy) } })
+    room:send({ id = "first", event = { n = 6000000 } })
+    room.child:wait_for("moved to the slow worker")
+    room:send({ id = "s", count = 25, event = { n = 6000000 } })
+    eventually(function() return room:outcomes().settle == 26, room:outcomes().settle end, 30000)
+  end)
+
   it("is on its first worker again though it was paused there and resumed elsewhere", function()
     local fake = partner.new({ handler = function() return { hang = true } end })
     local slow = "verdict = function() local x = 0 for i = 1, 1e6 do x = x + i end return nil end"

@@ -4,7 +4,12 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "moonpost/clock.h"
 #include "moonpost/script.h"
+
+#define SHARE         10 /* it is owed one part in so many of a busy processor */
+#define NEVERMIND_US  20000
+#define CREDIT_MAX_US 500000
 
 static void run(void *arg)
 {
@@ -17,7 +22,9 @@ static void run(void *arg)
         if (aside->is_ending) {
             return;
         }
+        int64_t since_us = mp_clock_cpu_us();
         aside->body(aside->arg);
+        aside->cpu_us = mp_clock_cpu_us() - since_us;
         uv_sem_post(&aside->done);
     }
 }
@@ -55,14 +62,38 @@ void mp__aside_stop(struct mp__aside *aside)
     uv_sem_destroy(&aside->go);
 }
 
+static void run_here(struct mp__aside *aside, void (*body)(void *arg), void *arg)
+{
+    int64_t since_us = mp_clock_cpu_us();
+    body(arg);
+    aside->credit_us -= mp_clock_cpu_us() - since_us;
+}
+
+static void give_credit(struct mp__aside *aside, int64_t took_us)
+{
+    int64_t waited_us = took_us - aside->cpu_us;
+    if (waited_us < aside->cpu_us * (SHARE - 1) + NEVERMIND_US) {
+        aside->credit_us = 0;
+        return;
+    }
+    int64_t credit_us = aside->credit_us + waited_us / SHARE;
+    aside->credit_us = credit_us < CREDIT_MAX_US ? credit_us : CREDIT_MAX_US;
+}
+
 void mp__aside_run(struct mp__aside *aside, void (*body)(void *arg), void *arg)
 {
     if (!aside->is_open) {
         body(arg);
         return;
     }
+    if (aside->credit_us > 0) {
+        run_here(aside, body, arg);
+        return;
+    }
+    int64_t since_us = mp_clock_mono_us();
     aside->body = body;
     aside->arg = arg;
     uv_sem_post(&aside->go);
     uv_sem_wait(&aside->done);
+    give_credit(aside, mp_clock_mono_us() - since_us);
 }
