@@ -62,8 +62,9 @@ MP_MUST_CHECK int mp_template_compile(const struct mp_template_part *parts, size
 void mp_template_free(struct mp_template *template);
 
 /* Appends the expansion. MP_ELIMIT when out is full, MP_EINVAL for a prefix ({x:3}) of
- * what has none, else MP_OK; on failure out is as before. `escape` is for MP_TEMPLATE_TEXT: of the expressions' values and of the literal
- * text. A list or object inside a list or object, and any in text, expands as its JSON.
+ * what has none, else MP_OK; on failure out is as before. `escape` is for
+ * MP_TEMPLATE_TEXT: of the expressions' values and of the literal text. A list or object
+ * inside a list or object, and any in text, expands as its JSON.
  */
 MP_MUST_CHECK int mp_template_expand(const struct mp_template *template,
                                      mp_lookup_fn lookup, void *arg,
