@@ -42,10 +42,11 @@ bool mp_secrets_agree(const struct mp_secrets *a, const struct mp_secrets *b,
 bool mp_secrets_equal(const struct mp_secrets *a, const struct mp_secrets *b);
 /* Appends `text` with every value of four bytes or more, also as it stands in URLs, JSON
  * strings, HTML and base64 (with "user:" before it, too), and from eight bytes on in hex
- * and in capitals or small letters alone, written [secret name]. Of a
- * value with several lines each line of 16 bytes or more is hidden alone, since others
- * join and indent them; one that the text's end cuts, from 8 bytes or half of it on. For
- * what others say: a partner's answer, an error. On failure `out` is as before. */
+ * and in capitals or small letters alone, written [secret name]. Of a value with several
+ * lines each line of 16 bytes or more is hidden alone, since others join and indent them;
+ * of one that is a URL its path, and each part of that of 16 bytes or more, since others
+ * say which was not found; one that the text's end cuts, from 8 bytes or half of it on.
+ * For what others say: a partner's answer, an error. On failure `out` is as before. */
 MP_MUST_CHECK int mp_secrets_hide(const struct mp_secrets *secrets, struct mp_str text,
                                   struct mp_buf *out);
 /* The same in place, in `size` bytes, NUL included; what no longer fits is cut. */

@@ -265,10 +265,23 @@ describe("secrets", function()
       assert.equal("[secret x]", hide(secrets, escaped))
     end)
 
+    it("as a url's path, as its query, and as a long part of either", function()
+      local url = secrets_of({ { "hook", "https://hooks.example/services/T0001/abcdefghijklmnopqr?key=0123456789abcdef&v=1" } })
+      assert.equal("Cannot POST [secret hook].", hide(url, "Cannot POST /services/T0001/abcdefghijklmnopqr?key=0123456789abcdef&v=1."))
+      assert.equal("Cannot POST /services/T0001/[secret hook] here", hide(url, "Cannot POST /services/T0001/abcdefghijklmnopqr here"))
+      assert.equal("no key [secret hook] in services v=1", hide(url, "no key 0123456789abcdef in services v=1"))
+      assert.equal("hooks.example /x", hide(secrets_of({ { "hook", "https://hooks.example/x" } }), "hooks.example /x"))
+      assert.equal("hooks.example", hide(secrets_of({ { "hook", "https://hooks.example" } }), "hooks.example"))
+    end)
+
     it("in hex, in capitals and in small letters, from eight bytes on", function()
       local one = secrets_of({ { "token", "Hunter2-Value" } })
       for _, text in ipairs({ "48756e746572322d56616c7565", "48756E746572322D56616C7565", "HUNTER2-VALUE", "hunter2-value" }) do
         assert.equal("unknown [secret token].", hide(one, "unknown " .. text .. "."))
+      end
+      local odd = secrets_of({ { "token", "a/b\"c d/e" } })
+      for _, text in ipairs({ base64("k=a%2Fb%22c%20d%2Fe&"), base64("{\"k\":\"a/b\\\"c d/e\"}") }) do
+        assert.truthy(hide(odd, text):find("[secret token]", 1, true), hide(odd, text))
       end
       assert.equal("ABCDEF 4142", hide(secrets_of({ { "token", "abcdef" } }), "ABCDEF 4142"))
     end)
