@@ -3,7 +3,12 @@ local deliver = require("spec.support.deliver")
 local partner, eventually = deliver.partner, deliver.eventually
 
 local function script(fake, host)
-  return ("return { url = %q, method = 'GET', limits = { concurrency = 50 } }"):format(fake:url("/", host))
+  return ("return { url = %q, method = 'GET', timeout = '10m', limits = { concurrency = 50 } }"):format(fake:url("/", host))
+end
+
+-- Nobody gives up while lookups are held, however busy the machine is.
+local function start(scripts, lookups_max)
+  return deliver.start({ tune = { connect_max_ms = 600000, lookups_max = lookups_max }, scripts = scripts })
 end
 
 local function lookups(room)
@@ -20,7 +25,7 @@ describe("name lookups", function()
 
   it("are one for a host, however many deliveries and partners wait for it", function()
     local fake = partner.new()
-    local room = deliver.start({ scripts = { one = script(fake, "a.spec"), two = script(fake, "a.spec"), three = script(fake, "b.spec") } })
+    local room = start({ one = script(fake, "a.spec"), two = script(fake, "a.spec"), three = script(fake, "b.spec") })
     room:tell({ op = "hold_lookups" })
     for _, name in ipairs({ "one", "two", "three" }) do
       room:send({ id = name, partner = name, count = 40 })
@@ -36,7 +41,7 @@ describe("name lookups", function()
     for i = 1, 12 do
       scripts["p" .. i] = script(fake, ("h%d.spec"):format(i))
     end
-    local room = deliver.start({ tune = { lookups_max = 4 }, scripts = scripts })
+    local room = start(scripts, 4)
     room:tell({ op = "hold_lookups" })
     for i = 1, 12 do
       room:send({ id = "d" .. i .. "-", partner = "p" .. i, count = 5 })
@@ -55,7 +60,7 @@ describe("name lookups", function()
     for i = 1, 20 do
       scripts["p" .. i] = script(fake, ("h%d.spec"):format(i))
     end
-    local room = deliver.start({ scripts = scripts })
+    local room = start(scripts)
     room:tell({ op = "hold_lookups" })
     for i = 1, 20 do
       room:send({ id = "d" .. i, partner = "p" .. i })
@@ -70,8 +75,7 @@ describe("name lookups", function()
 
   it("are not in the way of who needs none", function()
     local fake = partner.new()
-    local room = deliver.start({ tune = { lookups_max = 1 }, scripts = {
-      stuck = script(fake, "a.spec"), next_one = script(fake, "b.spec"), acme = script(fake) } })
+    local room = start({ stuck = script(fake, "a.spec"), next_one = script(fake, "b.spec"), acme = script(fake) }, 1)
     room:tell({ op = "hold_lookups" })
     room:send({ id = "s", partner = "stuck", count = 10 })
     room:send({ id = "n", partner = "next_one", count = 10 })

@@ -62,7 +62,8 @@ struct mp__attempt *mp__attempt_new(struct mp__worker *worker)
     }
     attempt = calloc(1, sizeof(*attempt));
     if (!attempt ||
-        mp__transfer_init(&attempt->transfer, &worker->curl, worker->room->egress)) {
+        mp__transfer_init(&attempt->transfer, &worker->curl, worker->room->egress,
+                          worker->room->tuning.connect_max_ms)) {
         free(attempt);
         return NULL;
     }

@@ -26,6 +26,7 @@ struct mp__deliver_tuning mp__deliver_tuning_default(void)
         .lane_idle_ms = 5 * 60 * 1000,
         .in_flight_max = 4096,
         .lookups_max = 16,
+        .connect_max_ms = 5 * 1000,
         .lookup_fresh_ms = 55 * 1000, /* a little less than curl keeps it */
         .token_wait_ms = 1000,
         .token_wait_max_ms = 60 * 1000,

@@ -22,8 +22,8 @@ static struct mp__fetch *fetch_new(struct mp__worker *worker,
                                    struct mp__generation *generation)
 {
     struct mp__fetch *fetch = calloc(1, sizeof(*fetch));
-    if (!fetch || mp__transfer_init(&fetch->transfer, &worker->curl,
-                                    worker->room->egress) != MP_OK) {
+    if (!fetch || mp__transfer_init(&fetch->transfer, &worker->curl, worker->room->egress,
+                                    worker->room->tuning.connect_max_ms) != MP_OK) {
         free(fetch);
         return NULL;
     }

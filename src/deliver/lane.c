@@ -12,6 +12,10 @@
  * gets few at first, and one more for each it has judged. */
 #define UNJUDGED_MAX 4
 
+/* Sent ahead by lanes that made no connection for a while. Many more than there are places
+ * for lookups: who needs none is told from who does only when it is under way. */
+#define SCOUTS_MAX 256
+
 /* Rings. */
 
 static void ring_push(struct mp__ring *ring, struct mp__lane *lane)
@@ -268,7 +272,7 @@ void mp__lane_renew(struct mp__worker *worker, struct mp__lane *lane)
 struct mp__lane *mp__lane_next_ready(struct mp__worker *worker)
 {
     struct mp__lane *lane = NULL;
-    if (worker->scouts < worker->lookups.max) {
+    if (worker->scouts < SCOUTS_MAX) {
         lane = worker->cold.head;
     }
     lane = lane ? lane : worker->ready.head;

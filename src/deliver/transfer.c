@@ -174,10 +174,11 @@ static void set_constants(struct mp__transfer *transfer)
 }
 
 int mp__transfer_init(struct mp__transfer *transfer, struct mp__curl_loop *loop,
-                      const struct mp_egress *egress)
+                      const struct mp_egress *egress, int64_t connect_max_ms)
 {
     transfer->loop = loop;
     transfer->egress = egress;
+    transfer->connect_max_ms = connect_max_ms;
     mp_buf_init(&transfer->base_as_sent, MP_REQUEST_URL_MAX);
     mp_buf_init(&transfer->target, TARGET_MAX);
     mp_buf_init(&transfer->fields, FIELDS_MAX);

@@ -35,6 +35,7 @@ struct mp__transfer {
     char base[MP_LANE_BYTES];   /* the authority, normalised */
     struct mp_buf base_as_sent; /* as it stood in the url */
     int64_t timeout_ms;
+    int64_t connect_max_ms; /* of that */
     bool is_head, is_post;
     bool is_fresh;   /* on a connection of its own */
     char method[32]; /* CUSTOMREQUEST; empty: none */
@@ -60,7 +61,8 @@ struct mp__transfer {
 
 MP_MUST_CHECK int mp__transfer_init(struct mp__transfer *transfer,
                                     struct mp__curl_loop *loop,
-                                    const struct mp_egress *egress);
+                                    const struct mp_egress *egress,
+                                    int64_t connect_max_ms);
 void mp__transfer_fini(struct mp__transfer *transfer);
 /* Lets go of memory that one big exchange left behind. */
 void mp__transfer_trim(struct mp__transfer *transfer);

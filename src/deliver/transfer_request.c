@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define CONNECT_MAX_MS   5000
 #define EXPECT_THRESHOLD ((size_t)1024 * 1024) /* above it curl would ask first */
 
 /* A request onto a handle: only what differs from the last one is set again. */
@@ -226,7 +225,8 @@ static void set_timeout(struct mp__transfer *transfer, int64_t timeout_ms)
     if (timeout_ms == transfer->timeout_ms) {
         return;
     }
-    int64_t connect_ms = timeout_ms < CONNECT_MAX_MS ? timeout_ms : CONNECT_MAX_MS;
+    int64_t most_ms = transfer->connect_max_ms;
+    int64_t connect_ms = timeout_ms < most_ms ? timeout_ms : most_ms;
     curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     transfer->timeout_ms = timeout_ms;

@@ -30,6 +30,7 @@ struct mp__deliver_tuning {
     size_t lane_bodies_bytes; /* that a lane holds in flight before it begins no more */
     unsigned in_flight_max;   /* attempts of one worker */
     unsigned lookups_max;     /* name lookups of one worker */
+    int64_t connect_max_ms;   /* of an exchange's time */
     int64_t lookup_fresh_ms;  /* a name counts as looked up so long */
     int64_t token_wait_ms;    /* after a token endpoint failed; then doubled */
     int64_t token_wait_max_ms;
