@@ -12,8 +12,8 @@
  * gets few at first, and one more for each it has judged. */
 #define UNJUDGED_MAX 4
 
-/* Sent ahead by lanes that made no connection for a while. Many more than there are places
- * for lookups: who needs none is told from who does only when it is under way. */
+/* Sent ahead by lanes that made no connection for a while. Many more than there are
+ * places for lookups: who needs none is told from who does only when it is under way. */
 #define SCOUTS_MAX 256
 
 /* Rings. */
@@ -213,6 +213,14 @@ bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_
            mp__auth_admits(worker, lane);
 }
 
+static struct mp__ring *ring_of(struct mp__worker *worker, const struct mp__lane *lane)
+{
+    if (!lane->partner->is_known && !worker->is_slow) {
+        return &worker->unknown;
+    }
+    return lane->warm_until_ms > worker->mono_ms ? &worker->ready : &worker->cold;
+}
+
 void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
 {
     bool is_probe;
@@ -222,16 +230,16 @@ void mp__lane_touch(struct mp__worker *worker, struct mp__lane *lane)
     mp__gather_relieve(lane);
     int64_t alarm_us = mp__gather_due_us(worker, lane);
     if (mp__lane_admits(worker, lane, &is_probe)) {
-        bool is_warm = lane->warm_until_ms > worker->mono_ms;
         int64_t rate_us = mp__lane_rate_due_us(worker, lane);
         if (rate_us <= worker->mono_us) {
-            ring_push(is_warm ? &worker->ready : &worker->cold, lane);
+            ring_push(ring_of(worker, lane), lane);
         } else if (rate_us < alarm_us) {
             alarm_us = rate_us;
         }
     }
     if (!lane->ring && mp__gather_admits(worker, lane)) {
-        ring_push(&worker->ready, lane);
+        bool is_known = lane->partner->is_known || worker->is_slow;
+        ring_push(is_known ? &worker->ready : &worker->unknown, lane);
     }
     mp__alarm_set(&worker->alarms, lane, alarm_us);
 }
@@ -276,6 +284,15 @@ struct mp__lane *mp__lane_next_ready(struct mp__worker *worker)
         lane = worker->cold.head;
     }
     lane = lane ? lane : worker->ready.head;
+    if (lane) {
+        ring_remove(lane);
+    }
+    return lane;
+}
+
+struct mp__lane *mp__lane_next_unknown(struct mp__worker *worker)
+{
+    struct mp__lane *lane = worker->scouts < SCOUTS_MAX ? worker->unknown.head : NULL;
     if (lane) {
         ring_remove(lane);
     }

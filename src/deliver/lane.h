@@ -65,6 +65,9 @@ bool mp__lane_admits(struct mp__worker *worker, struct mp__lane *lane, bool *is_
 bool mp__lane_step(struct mp__worker *worker, struct mp__lane *lane);
 /* The next lane whose turn it is, taken out of its ring; NULL: none. */
 struct mp__lane *mp__lane_next_ready(struct mp__worker *worker);
+/* The same of those whose scripts made no quick call here yet: each may take its whole
+ * budget, so that one a turn goes, behind the others. */
+struct mp__lane *mp__lane_next_unknown(struct mp__worker *worker);
 void mp__lane_park_waiting(struct mp__worker *worker, struct mp__lane *lane);
 /* The partner has another generation. */
 void mp__lane_renew(struct mp__worker *worker, struct mp__lane *lane);

@@ -132,7 +132,8 @@ static void end_waits(struct mp__worker *worker)
     struct mp__lane *lane;
     mp__map_each(&worker->lanes, close_groups, worker);
     while (worker->in_flight < worker->room->tuning.in_flight_max &&
-           (lane = mp__lane_next_ready(worker))) {
+           ((lane = mp__lane_next_ready(worker)) ||
+            (lane = mp__lane_next_unknown(worker)))) {
         bool has_begun = mp__lane_step(worker, lane);
         if (!has_begun) {
             return;

@@ -166,6 +166,7 @@ void mp__partner_set_script(struct mp__worker *worker, struct mp__partner *partn
     mp__generation_release(partner->current);
     partner->current = generation;
     partner->is_leaving = partner->told_move = false;
+    partner->is_known = !script || !script->has_functions;
     partner->slow_calls = partner->judged = 0;
     partner->slow_last_ms = worker->mono_ms;
     for (struct mp__lane *lane = partner->lanes; lane; lane = lane->next) {
@@ -211,6 +212,7 @@ void mp__partner_called(struct mp__worker *worker, struct mp__lane *lane, int64_
     struct mp__partner *partner = lane->partner;
     bool is_slow = has_overrun || us > worker->room->tuning.slow_call_us;
     enum mp__news_kind kind = MP__NEWS_SLOW;
+    partner->is_known = partner->is_known || !is_slow;
     if (worker->is_slow) {
         kind = MP__NEWS_CLEAN;
         partner->slow_last_ms = is_slow ? worker->mono_ms : partner->slow_last_ms;

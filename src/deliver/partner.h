@@ -63,6 +63,7 @@ struct mp__partner {
     unsigned in_flight;
     bool is_leaving; /* for another worker: tell when the last attempt here has ended */
     bool told_move;  /* and begins nothing here meanwhile */
+    bool is_known;   /* a call of its script was quick here, or it has none */
     unsigned judged; /* attempts that its verdict hook has judged here */
     unsigned slow_calls;
     int64_t slow_at_ms[MP__SLOW_CALLS_MAX];

@@ -117,14 +117,18 @@ static void resume_waiting(struct mp__worker *worker)
 
 /* Begins what may begin, a lane at a time and one attempt each, so that a flood in one
  * lane is not in the others' way. True: there may be more than this turn had time for. */
-static bool begin_attempts(struct mp__worker *worker)
+static bool may_begin(const struct mp__worker *worker)
+{
+    return worker->in_flight < worker->room->tuning.in_flight_max &&
+           !mp__attempt_log_is_full(worker->room->log);
+}
+
+static bool begin_known(struct mp__worker *worker)
 {
     unsigned begun = 0;
     int64_t since_us = mp_clock_mono_us();
     struct mp__lane *lane;
-    while (worker->in_flight < worker->room->tuning.in_flight_max &&
-           !mp__attempt_log_is_full(worker->room->log) &&
-           (lane = mp__lane_next_ready(worker))) {
+    while (may_begin(worker) && (lane = mp__lane_next_ready(worker))) {
         bool has_begun = mp__lane_step(worker, lane);
         mp__lane_touch(worker, lane);
         if (!has_begun || ++begun >= TURN_ATTEMPTS_MAX ||
@@ -133,6 +137,18 @@ static bool begin_attempts(struct mp__worker *worker)
         }
     }
     return false;
+}
+
+static bool begin_attempts(struct mp__worker *worker)
+{
+    bool has_more = begin_known(worker);
+    struct mp__lane *lane = may_begin(worker) ? mp__lane_next_unknown(worker) : NULL;
+    if (!lane) {
+        return has_more;
+    }
+    (void)mp__lane_step(worker, lane);
+    mp__lane_touch(worker, lane);
+    return true;
 }
 
 static void on_alarm(uv_timer_t *timer)

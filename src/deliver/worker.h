@@ -50,7 +50,8 @@ struct mp__worker {
     /* The thread's own. */
     struct mp__map partners, lanes;
     struct mp__ring ready;
-    struct mp__ring cold; /* ready, but for a scout's place */
+    struct mp__ring cold;    /* ready, but for a scout's place */
+    struct mp__ring unknown; /* ready, but nobody knows how long their scripts take */
     struct mp__alarms alarms;
     uv_timer_t alarm; /* of the earliest */
     struct mp__lookups lookups;
