@@ -29,7 +29,8 @@ describe("a lane", function()
   it("holds no more bodies in flight than it may, and one whatever its size", function()
     local fake = partner.new({ handler = function() return { hang = true } end })
     local body = "limits = { concurrency = 100 }, body = function(event) return ('x'):rep(event.n) end"
-    local room = deliver.start({ scripts = { acme = script(fake, body) }, tune = { lane_bodies_bytes = 1000000 } })
+    local room = deliver.start({ scripts = { acme = script(fake, body) },
+      tune = { lane_bodies_bytes = 1000000, slow_call_us = 60000000, slow_once_us = 60000000 } }) -- it stays where it is
     room:send({ id = "a", count = 20, event = { n = 300000 } })
     eventually(function() return #fake.hanging >= 2 and room:in_flight() == #fake.hanging end)
     assert.is_true(room:in_flight() <= 4, room:in_flight())
