@@ -79,7 +79,7 @@ describe("a hostile script in a running Moonpost", function()
       end
       slow_by_then = slow
       return count == 3 * GOOD, count
-    end, 20000, "the good partners' deliveries")
+    end, 60000, "the good partners' deliveries")
     assert.is_true(slow_by_then < 200, slow_by_then)
 
     for name, case in pairs(hostile) do
@@ -91,7 +91,7 @@ describe("a hostile script in a running Moonpost", function()
           told = line.partner == name and told .. line.why or told
         end
         return last.state == case[2] and told:find(case[3]), told
-      end, 20000, name .. " to end")
+      end, 60000, name .. " to end")
     end
     local broken = rt:partner("loads")
     assert.equal("broken", broken.state)
@@ -106,7 +106,7 @@ describe("a hostile script in a running Moonpost", function()
     -- What waits is not lost: a better script delivers it.
     rt:accept("/events/accepts", { k = "5" })
     rt:write_script("accepts", ("return { %s }"):format(url:format("accepts")))
-    eventually(function() return fake:count("/accepts") == EACH + 1, fake:count("/accepts") end, 20000)
+    eventually(function() return fake:count("/accepts") == EACH + 1, fake:count("/accepts") end, 60000)
     rt:stop(60000)
   end)
 
