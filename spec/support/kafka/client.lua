@@ -42,7 +42,7 @@ end
 
 --- What `kcat -L -J` tells: `.brokers`, `.topics`, their `.partitions`.
 function client.metadata(self, topic)
-  local args = { "-L", "-J", "-m", "5" }
+  local args = { "-L", "-J", "-m", "20" }
   if topic then
     args[#args + 1] = "-t"
     args[#args + 1] = topic
