@@ -36,6 +36,9 @@ struct mp_str mp_str_trim(struct mp_str text);
 /* Without the ASCII white space around it. */
 struct mp_str mp_str_trim_space(struct mp_str text);
 
+/* How much of it fits into `most` bytes, no character of UTF-8 cut in two. */
+size_t mp_str_fit(struct mp_str text, size_t most);
+
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes);
 void mp_buf_fini(struct mp_buf *buf);
 /* Empties it and keeps the memory for the next use. */

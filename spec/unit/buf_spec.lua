@@ -94,6 +94,12 @@ describe("a slice", function()
     assert.equal(0, c.mp_str_order(slice.of("ab"), slice.of("ab")))
   end)
 
+  it("is cut between characters, and only where it does not fit", function()
+    for _, case in ipairs({ { "aü", 3, 3 }, { "aü", 2, 1 }, { "a€b", 4, 4 }, { "a€b", 3, 1 }, { "€", 2, 0 }, { "abc", 2, 2 }, { "", 5, 0 }, { "ab", 0, 0 } }) do
+      assert.equal(case[3], tonumber(c.mp_str_fit(slice.of(case[1]), case[2])), case[1])
+    end
+  end)
+
   it("lowers the letters of UTF-8, and keeps what is none", function()
     for given, lower in pairs({ ["Gopher@Example.COM"] = "gopher@example.com", ["ÄÖÜ ŁÓDŹ ПРИВЕТ ΣΑΣ"] = "äöü łódź привет σασ",
       ["A\195\255[@`{\0Z"] = "a\195\255[@`{\0z", ["𐐀"] = "𐐨", [""] = "" }) do

@@ -78,6 +78,16 @@ struct mp_str mp_str_trim_space(struct mp_str text)
     return trim(text, " \t\n\v\f\r");
 }
 
+size_t mp_str_fit(struct mp_str text, size_t most)
+{
+    size_t length = text.length < most ? text.length : most;
+    while (length < text.length && length > 0 &&
+           ((unsigned char)text.data[length] & 0xC0) == 0x80) {
+        length--;
+    }
+    return length;
+}
+
 void mp_buf_init(struct mp_buf *buf, size_t max_bytes)
 {
     /* One byte stays for the NUL of mp_buf_cstr. */

@@ -181,11 +181,7 @@ void mp_secrets_hide_text(const struct mp_secrets *secrets, char *text, size_t s
             text[0] = '\0';
         }
     }
-    size_t length = shown.length < size ? shown.length : size - 1;
-    while (length < shown.length && length > 0 &&
-           ((unsigned char)shown.data[length] & 0xC0) == 0x80) {
-        length--; /* no half a character */
-    }
+    size_t length = mp_str_fit(mp_buf_str(&shown), size - 1);
     if (length > 0) {
         memcpy(text, shown.data, length);
         text[length] = '\0';

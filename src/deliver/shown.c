@@ -40,11 +40,7 @@ static void hide_text(struct mp__worker *worker, const struct mp__generation *ge
                       char *text, size_t size)
 {
     struct mp_str shown = hidden(worker, generation, mp_str_of(text));
-    size_t length = shown.length < size ? shown.length : size - 1;
-    while (length < shown.length && length > 0 &&
-           ((unsigned char)shown.data[length] & 0xC0) == 0x80) {
-        length--; /* no half a character */
-    }
+    size_t length = mp_str_fit(shown, size - 1);
     if (length > 0) {
         memcpy(text, shown.data, length);
     }

@@ -115,14 +115,14 @@ static void resume_waiting(struct mp__worker *worker)
     }
 }
 
-/* Begins what may begin, a lane at a time and one attempt each, so that a flood in one
- * lane is not in the others' way. True: there may be more than this turn had time for. */
 static bool may_begin(const struct mp__worker *worker)
 {
     return worker->in_flight < worker->room->tuning.in_flight_max &&
            !mp__attempt_log_is_full(worker->room->log);
 }
 
+/* Begins what may begin, a lane at a time and one attempt each, so that a flood in one
+ * lane is not in the others' way. True: there may be more than this turn had time for. */
 static bool begin_known(struct mp__worker *worker)
 {
     unsigned begun = 0;
@@ -139,6 +139,7 @@ static bool begin_known(struct mp__worker *worker)
     return false;
 }
 
+/* The same, and behind them one whose script nobody knows yet. */
 static bool begin_attempts(struct mp__worker *worker)
 {
     bool has_more = begin_known(worker);

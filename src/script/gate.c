@@ -19,11 +19,7 @@ struct report {
 /* No character is cut in two. */
 static void copy(char *to, size_t size, struct mp_str text)
 {
-    size_t length = text.length < size ? text.length : size - 1;
-    while (length < text.length && length > 0 &&
-           ((unsigned char)text.data[length] & 0xC0) == 0x80) {
-        length--;
-    }
+    size_t length = mp_str_fit(text, size - 1);
     memcpy(to, text.data, length);
     to[length] = '\0';
 }

@@ -119,11 +119,7 @@ static void finish_line(struct mp_script_state *state)
     if (!is_full(state)) {
         return;
     }
-    size_t length = LINE_BYTES - strlen("…");
-    while (length > 0 && ((unsigned char)line->data[length] & 0xC0) == 0x80) {
-        length--;
-    }
-    line->length = length;
+    line->length = mp_str_fit(mp_buf_str(line), LINE_BYTES - strlen("…"));
     add_text(state, "…");
 }
 

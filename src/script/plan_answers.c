@@ -55,11 +55,7 @@ const char *mp__quote(struct mp_script_state *state, struct mp_str text, char ou
         mp__check_status(state->lua, status);
         text = mp_buf_str(&state->shown);
     }
-    size_t length = text.length < 60 ? text.length : 60;
-    while (length < text.length && length > 0 &&
-           ((unsigned char)text.data[length] & 0xC0) == 0x80) {
-        length--; /* no half a character */
-    }
+    size_t length = mp_str_fit(text, 60);
     snprintf(out, 80, "\"%.*s\"", (int)length, length > 0 ? text.data : "");
     return out;
 }
